@@ -1,0 +1,5 @@
+/** The time as the service sees it. Injected everywhere, so that tests can jump it. */
+export type Clock = { now(): Date };
+
+/** Cryptographically strong bytes. Injected, so that tests can be repeated. */
+export type Random = { bytes(count: number): Buffer };

@@ -1,0 +1,41 @@
+import type { RingConfig } from '../ca/types.js';
+import type { Profile } from '../csr/types.js';
+
+/** Which ring serves which purpose. kubeadm's layout by default; splitting and collapsing is naming other rings here. */
+export type Topology = {
+  /** Client certificates of kubelets and Kubernetes users. */
+  readonly kubernetesClient: string;
+  /** Serving certificates of API servers and kubelets, and of this service. */
+  readonly kubernetesServer: string;
+  readonly etcdPeer: string;
+  readonly etcdServer: string;
+  readonly etcdClient: string;
+  readonly frontProxy: string;
+  /** The service's own administrators, operators and viewers. */
+  readonly rotunda: string;
+};
+
+export type KeyEncryptionKeySource =
+  | { readonly kind: 'generated'; readonly file: string }
+  | { readonly kind: 'file'; readonly file: string }
+  | { readonly kind: 'environment'; readonly variable: string }
+  | { readonly kind: 'passphrase'; readonly passphrase: string };
+
+/** The whole configuration, validated and frozen. Secrets are not in it. */
+export type Config = {
+  readonly dataDir: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** `sqlite:PATH` or `postgres://…`. */
+  readonly storeUrl: string;
+  readonly serving: { readonly names: readonly string[] };
+  /** The server that kubeconfigs name; undefined: the listener's own address. */
+  readonly advertiseUrl: string | undefined;
+  readonly keyEncryptionKey: KeyEncryptionKeySource;
+  readonly rings: readonly RingConfig[];
+  readonly topology: Topology;
+  readonly profiles: readonly Profile[];
+  /** `enrolled`: unbound tokens serve expected nodes only. `upstream`: any node name, as kube-controller-manager does. */
+  readonly nodeApproval: 'enrolled' | 'upstream';
+  readonly headerTrust: boolean;
+  readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
+};

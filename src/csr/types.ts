@@ -1,0 +1,195 @@
+import type { IssuedCertificate } from '../ca/types.js';
+import type { AltName, VerifiedCsr } from '../ca/x509/types.js';
+import type { Identity } from '../identity/types.js';
+import type { FieldCause } from '../errors.js';
+
+export type OwnerReference = Record<string, unknown>;
+export type ManagedFieldsEntry = Record<string, unknown>;
+
+/** meta/v1 ObjectMeta, as on the wire; empty fields are left out. */
+export type ObjectMeta = {
+  name: string;
+  generateName?: string;
+  uid: string;
+  resourceVersion: string;
+  generation?: number;
+  /** RFC 3339, whole seconds, UTC. */
+  creationTimestamp: string;
+  deletionTimestamp?: string;
+  deletionGracePeriodSeconds?: number;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  ownerReferences?: OwnerReference[];
+  finalizers?: string[];
+  managedFields?: ManagedFieldsEntry[];
+};
+
+export type RequestSpec = {
+  /** base64 of the PEM text. */
+  request: string;
+  signerName: string;
+  expirationSeconds?: number;
+  usages?: string[];
+  username?: string;
+  uid?: string;
+  groups?: string[];
+  extra?: Record<string, string[]>;
+};
+
+export type Condition = {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+  lastUpdateTime?: string;
+  lastTransitionTime?: string;
+};
+
+export type RequestStatus = { conditions?: Condition[]; /** base64 of PEM. */ certificate?: string };
+
+/** A CSR on its way: the same object that Kubernetes clients see, without kind and apiVersion. */
+export type CertificateRequest = { metadata: ObjectMeta; spec: RequestSpec; status: RequestStatus };
+
+/** What a caller sends to create a request; metadata that the server owns is ignored, identity is taken from authentication. */
+export type RequestDraft = {
+  readonly metadata: Partial<ObjectMeta>;
+  readonly spec: Partial<RequestSpec>;
+  /** `/pki/v1` takes exactly one PEM block and nothing else; `/apis` what upstream takes. */
+  readonly pem: 'strict' | 'upstream';
+  /** For managedFields. */
+  readonly fieldManager?: string;
+};
+
+export type RuleKind = 'hard' | 'fact';
+export type RuleOutcome = 'passed' | 'failed' | 'missing';
+
+/** One rule's verdict. `failed` denies; `missing` (a fact is not there yet) holds. */
+export type RuleResult = { readonly rule: string; readonly kind: RuleKind; readonly outcome: RuleOutcome; readonly message: string };
+
+/** The explained verdict over one request. */
+export type Decision = {
+  readonly outcome: 'approve' | 'deny' | 'hold';
+  /** CamelCase, for conditions and metrics. */
+  readonly reason: string;
+  readonly message: string;
+  /** When a held request is looked at again, milliseconds. */
+  readonly retryAt?: number;
+  readonly rules: readonly RuleResult[];
+};
+
+/** Shape of what may be issued under one signer name, validated. */
+export type Profile = {
+  readonly signerName: string;
+  readonly ring: string;
+  readonly description: string;
+  readonly approval: 'node-client' | 'node-serving' | 'etcd-member' | 'etcd-client' | 'control-plane' | 'person';
+  /** Exact O values; undefined: any that are not reserved. */
+  readonly organizations?: readonly string[];
+  /** Exact CN, or a prefix with something behind it; undefined: any. */
+  readonly commonName?: { readonly exact: string } | { readonly prefix: string };
+  readonly names: { readonly dns: boolean; readonly ip: boolean; readonly email: boolean; readonly uri: boolean; readonly atLeastOne: boolean };
+  /** Allowed usage sets: `required` must all be there, `optional` may. */
+  readonly usages: { readonly required: readonly string[]; readonly optional: readonly string[] };
+  /** Milliseconds. */
+  readonly lifetime: { readonly standard: number; readonly longest: number };
+};
+
+/** How a request is listed. Selectors are already parsed. */
+export type RequestFilter = {
+  readonly name?: string;
+  readonly matches?: (request: CertificateRequest) => boolean;
+  readonly signerName?: string;
+  readonly state?: 'pending' | 'approved' | 'denied' | 'failed' | 'issued';
+  readonly limit?: number;
+  readonly continue?: string;
+};
+
+/** Objects as the stored JSON text, so that the hot path never re-encodes. */
+export type RequestList = { readonly items: readonly string[]; readonly revision: number; readonly continue: string | undefined; readonly remaining: number | undefined };
+
+export type Preconditions = { readonly uid?: string; readonly resourceVersion?: string };
+
+export type UpdateEndpoint = 'main' | 'approval' | 'status';
+
+export type UpdateOptions = {
+  readonly endpoint: UpdateEndpoint;
+  readonly identity: Identity;
+  readonly dryRun?: boolean;
+  readonly fieldManager?: string;
+};
+
+export type DeleteOptions = { readonly identity: Identity; readonly preconditions?: Preconditions; readonly dryRun?: boolean; readonly propagationPolicy?: string };
+
+export type Submitted = {
+  readonly request: CertificateRequest;
+  /** JSON text of request. */
+  readonly text: string;
+  /** Settles when what can be done at once is done: the stored object then, and the certificate if there is one. Never rejects. */
+  readonly settled: Promise<{ request: CertificateRequest; text: string; issued: IssuedCertificate | undefined; decision: Decision | undefined }>;
+};
+
+/** The life of requests. Rules of the object (validation, what each endpoint may change) live here, not in the api. */
+export type Requests = {
+  /** Validates, stores, decides. Resolves when the request is durable. Throws 'invalid', 'forbidden', 'already-exists'. */
+  submit(identity: Identity, draft: RequestDraft, options?: { dryRun?: boolean }): Promise<Submitted>;
+  /** JSON text. Throws 'not-found'. */
+  get(name: string): Promise<string>;
+  list(filter: RequestFilter): Promise<RequestList>;
+  /**
+   * Read, change, validate, write in one transaction. `change` gets a copy of the stored object and returns the wanted
+   * one; what this endpoint may not touch is put back as upstream does. Preconditions are in the wanted object's
+   * metadata (uid, resourceVersion). Returns the stored JSON text.
+   */
+  update(name: string, change: (current: CertificateRequest) => CertificateRequest, options: UpdateOptions): Promise<string>;
+  /** Adds Approved or Denied as a person would with kubectl. */
+  decide(name: string, verdict: 'Approved' | 'Denied', options: { identity: Identity; reason?: string; message?: string }): Promise<string>;
+  /** Returns the deleted object, or with finalizers the object that now waits (`gone` false). */
+  delete(name: string, options: DeleteOptions): Promise<{ text: string; gone: boolean }>;
+  /** Evaluates again, changes nothing. */
+  explain(name: string): Promise<Decision>;
+  /** Looks again at held and approved-but-unissued requests: at start, and when facts change. `node` narrows it to one node's. */
+  reconsider(scope?: { node?: string }): Promise<void>;
+};
+
+/** What is known about who asks and for what, gathered before rules run; undefined means not known. */
+export type RequestFacts = {
+  readonly identity: Identity;
+  readonly now: number;
+  readonly node?: NodeFacts;
+  readonly member?: MemberFacts;
+  readonly token?: TokenFacts;
+  readonly etcdCluster?: { readonly name: string; readonly clientNames: readonly string[] };
+  readonly nodePolicy: 'enrolled' | 'upstream';
+};
+
+export type NodeFacts = {
+  readonly name: string;
+  readonly state: 'expected' | 'joined' | 'disabled';
+  readonly addresses: readonly string[];
+  readonly dnsNames: readonly string[];
+};
+
+export type MemberFacts = {
+  readonly cluster: string;
+  readonly name: string;
+  readonly state: 'expected' | 'joined' | 'disabled';
+  readonly addresses: readonly string[];
+  readonly dnsNames: readonly string[];
+};
+
+export type TokenFacts = {
+  readonly id: string;
+  readonly kind: 'node' | 'unbound' | 'etcd-member' | 'control-plane';
+  readonly node?: string;
+  readonly cluster?: string;
+  readonly member?: string;
+  readonly reusable: boolean;
+  readonly state: 'active' | 'used' | 'revoked';
+  /** How often this profile was already given to it. */
+  readonly claims: Readonly<Record<string, { readonly serial: string; readonly count: number }>>;
+};
+
+/** Pure: the rules of one profile over one verified CSR and the facts. */
+export type Evaluate = (profile: Profile, csr: VerifiedCsr, usages: readonly string[], facts: RequestFacts) => Decision;
+
+export type { AltName, FieldCause };

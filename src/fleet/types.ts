@@ -1,0 +1,86 @@
+import type { Identity } from '../identity/types.js';
+import type { WriteTx } from '../store/types.js';
+
+/** An enrolled machine. It carries the names and addresses that its requests may ask for; its own name counts as a DNS name. */
+export type Node = {
+  readonly name: string;
+  readonly uid: string;
+  readonly state: 'expected' | 'joined' | 'disabled';
+  readonly addresses: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly joinedAt: number | undefined;
+  readonly disabledAt: number | undefined;
+};
+
+export type NodeDraft = { readonly name: string; readonly addresses?: readonly string[]; readonly dnsNames?: readonly string[]; readonly labels?: Readonly<Record<string, string>> };
+
+export type Nodes = {
+  /** Throws 'already-exists', 'invalid' (RFC 1123 name, IP text, DNS names). */
+  enrol(draft: NodeDraft, actor: Identity): Promise<Node>;
+  /** Enrols or adds to what is enrolled, inside a caller's transaction (token creation). */
+  ensure(tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node>;
+  /** Replaces addresses, names, labels where given. */
+  update(name: string, change: Omit<NodeDraft, 'name'>, actor: Identity): Promise<Node>;
+  list(options: { limit: number; continue?: string }): Promise<{ items: readonly Node[]; continue: string | undefined }>;
+  /** Throws 'not-found'. */
+  get(name: string): Promise<Node>;
+  find(name: string): Promise<Node | undefined>;
+  /** Bans the node's identity at once: its certificates and every renewal are refused. */
+  disable(name: string, options: { actor: Identity; reason?: string }): Promise<Node>;
+  enable(name: string, actor: Identity): Promise<Node>;
+  /** The machine is being rebuilt under its old name: expected again; the next certificate bans the ones before. */
+  replace(name: string, actor: Identity): Promise<Node>;
+  delete(name: string, actor: Identity): Promise<void>;
+  /**
+   * An unbound token gives this node `serial`, inside issuing's transaction: bans the serial it replaces while the node
+   * is still expected. Throws 'forbidden' when the node is not expected (any more) or was replaced 5 times.
+   */
+  claim(tx: WriteTx, claim: { node: string; profile: string; serial: string; now: number }): Promise<void>;
+  /** The node's first certificate authenticated: joined. */
+  joined(tx: WriteTx, name: string, now: number): Promise<void>;
+};
+
+export type EtcdCluster = { readonly name: string; readonly clientNames: readonly string[]; readonly createdAt: number; readonly createdBy: string };
+
+export type EtcdMember = {
+  readonly cluster: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly peerUrls: readonly string[];
+  readonly clientUrls: readonly string[];
+  /** Hosts of the URLs and what was enrolled beside them. */
+  readonly addresses: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly state: 'expected' | 'joined' | 'disabled';
+  readonly createdAt: number;
+  readonly createdBy: string;
+};
+
+export type EtcdMemberDraft = {
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+  readonly clientUrls: readonly string[];
+  readonly addresses?: readonly string[];
+  readonly dnsNames?: readonly string[];
+};
+
+export type EtcdClusters = {
+  create(draft: { name: string; clientNames?: readonly string[] }, actor: Identity): Promise<EtcdCluster>;
+  update(name: string, change: { clientNames: readonly string[] }, actor: Identity): Promise<EtcdCluster>;
+  list(): Promise<readonly EtcdCluster[]>;
+  get(name: string): Promise<EtcdCluster>;
+  /** Refused while it has members. */
+  delete(name: string, actor: Identity): Promise<void>;
+  addMember(cluster: string, draft: EtcdMemberDraft, actor: Identity): Promise<EtcdMember>;
+  updateMember(cluster: string, name: string, change: Partial<Omit<EtcdMemberDraft, 'name'>>, actor: Identity): Promise<EtcdMember>;
+  members(cluster: string): Promise<readonly EtcdMember[]>;
+  member(cluster: string, name: string): Promise<EtcdMember>;
+  /** Removes the member and bans its certificates. */
+  removeMember(cluster: string, name: string, actor: Identity): Promise<void>;
+};
+
+/** Called after enrolment changed, so that waiting requests are looked at again. */
+export type FactsChanged = (scope: { node?: string }) => void;

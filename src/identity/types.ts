@@ -1,0 +1,125 @@
+import type { WriteTx } from '../store/types.js';
+import type { TokenFacts } from '../csr/types.js';
+
+/** Who calls. Identity is (ring, CN, O) for certificates: the same name in two rings is two identities. */
+export type Identity = {
+  readonly kind: 'anonymous' | 'certificate' | 'token' | 'internal';
+  readonly username: string;
+  /** Kubernetes' uid; empty when there is none. */
+  readonly uid: string;
+  readonly groups: readonly string[];
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+  /** The ring that vouches, for certificates. */
+  readonly ring?: string;
+  readonly certificate?: { readonly serial: string; readonly fingerprint: string; readonly notAfter: number };
+  readonly token?: TokenFacts;
+  /** The enrolled machine that this identity is, by certificate. */
+  readonly node?: string;
+  /** The etcd member that this identity is, by the inventory's record of its certificate's serial. */
+  readonly member?: { readonly cluster: string; readonly name: string };
+  readonly roles: readonly Role[];
+};
+
+export type Role = 'admin' | 'operator' | 'viewer' | 'cluster-admin' | 'node' | 'member' | 'bootstrapper' | 'authenticated' | 'anonymous';
+
+/** What arrives with a request. */
+export type Credentials = {
+  /** The TLS client certificate, DER, if one was presented. */
+  readonly certificate?: Buffer;
+  /** The rest of the presented chain, DER. */
+  readonly chain?: readonly Buffer[];
+  /** The Authorization header as sent. */
+  readonly authorization?: string;
+};
+
+/** A Kubernetes-style question. Resources of /pki/v1 are in group `rotunda.dev`. */
+export type Attributes =
+  | {
+      readonly verb: string;
+      readonly group: string;
+      readonly resource: string;
+      readonly subresource?: string;
+      readonly name?: string;
+      readonly namespace?: string;
+    }
+  | { readonly verb: string; readonly path: string };
+
+export type AccessVerdict = { readonly allowed: boolean; readonly reason: string };
+
+export type Authenticator = {
+  /** Throws RotundaError 'unauthorized' for a credential that is there but not good; anonymous without any. */
+  authenticate(credentials: Credentials): Promise<Identity>;
+};
+
+/** Role rules, Kubernetes-style. Pure. */
+export type Authorize = (identity: Identity, attributes: Attributes) => AccessVerdict;
+
+export type Token = {
+  readonly id: string;
+  readonly kind: TokenFacts['kind'];
+  readonly node: string | undefined;
+  readonly cluster: string | undefined;
+  readonly member: string | undefined;
+  readonly groups: readonly string[];
+  readonly usages: readonly ('authentication' | 'signing')[];
+  readonly description: string;
+  readonly reusable: boolean;
+  readonly state: 'active' | 'used' | 'revoked' | 'expired';
+  readonly expiresAt: number | undefined;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly usedAt: number | undefined;
+};
+
+export type TokenDraft = {
+  readonly node?: { readonly name: string; readonly addresses: readonly string[]; readonly dnsNames: readonly string[] };
+  /** `CLUSTER/NAME`; the member must be enrolled. */
+  readonly etcdMember?: { readonly cluster: string; readonly name: string };
+  readonly controlPlane?: string;
+  readonly ttlMs?: number;
+  readonly reusable?: boolean;
+  readonly groups?: readonly string[];
+  readonly usages?: readonly ('authentication' | 'signing')[];
+  readonly description?: string;
+  /** A chosen token, `[a-z0-9]{6}.[a-z0-9]{16}`; made up when left out. */
+  readonly token?: string;
+};
+
+export type Tokens = {
+  /** The only time that the secret is seen. Enrols the node of a bound token in the same transaction. */
+  create(draft: TokenDraft, actor: Identity): Promise<{ token: Token; secret: string }>;
+  list(): Promise<readonly Token[]>;
+  /** Throws 'not-found'. */
+  get(id: string): Promise<Token>;
+  revoke(id: string, actor: Identity): Promise<Token>;
+  /** Facts of a live token (expiry checked), or undefined. For rules. */
+  facts(id: string): Promise<TokenFacts | undefined>;
+  /**
+   * Issuing's half of using up, inside its transaction: notes that `profile` was given as `serial`, and bans the serial
+   * that it replaces. Throws 'forbidden' when the token may not have this (used, revoked, expired, replaced 5 times).
+   * Does nothing for a token id that is undefined.
+   */
+  claim(tx: WriteTx, claim: { tokenId: string; profile: string; serial: string; now: number }): Promise<void>;
+};
+
+export type Ban = {
+  readonly kind: 'serial' | 'identity';
+  readonly ring: string;
+  readonly value: string;
+  readonly reason: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+};
+
+/** Who is refused at once although the credential is otherwise good. Kept in memory, written through. */
+export type Bans = {
+  isBanned(ring: string, serial: string, commonName: string): Ban | undefined;
+  add(tx: WriteTx, ban: Ban): Promise<void>;
+  remove(tx: WriteTx, kind: Ban['kind'], ring: string, value: string): Promise<void>;
+};
+
+/** Revoking: bans the serial, marks the inventory, audits. */
+export type Revocation = {
+  /** Throws 'not-found'; revoking twice is the same as once. */
+  revoke(serial: string, options: { reason?: string; actor: Identity }): Promise<void>;
+};

@@ -1,0 +1,119 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export type Outcome = 'approved' | 'denied' | 'held' | 'failed';
+
+/** What the service counts. Labels are of low cardinality: profiles, rings, outcomes, never names. */
+export type Metrics = {
+  readonly registry: Registry;
+  requestDecided(profile: string, outcome: Outcome): void;
+  certificateIssued(profile: string, ring: string): void;
+  /** Seconds from submit to durable certificate. */
+  issueSeconds(profile: string, seconds: number): void;
+  httpSeconds(labels: { surface: string; method: string; status: number }, seconds: number): void;
+  watches(change: 1 | -1): void;
+  /** Called on every scrape, to fill the gauges that are read and not counted. */
+  onScrape(collect: (gauges: ScrapeGauges) => Promise<void>): void;
+};
+
+export type ScrapeGauges = {
+  certificatesExpiring: Gauge<'ring' | 'within'>;
+  authorityExpiry: Gauge<'ring' | 'authority'>;
+  secondsToFirstExpiry: Gauge;
+  requestsByState: Gauge<'state'>;
+};
+
+const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Builds the metrics of one service in their own registry. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const decided = new Counter({
+    name: 'rotunda_requests_decided_total',
+    help: 'Decisions over requests, by profile and outcome.',
+    labelNames: ['profile', 'outcome'] as const,
+    registers,
+  });
+  const issued = new Counter({
+    name: 'rotunda_certificates_issued_total',
+    help: 'Certificates issued, by profile and ring.',
+    labelNames: ['profile', 'ring'] as const,
+    registers,
+  });
+  const issueTime = new Histogram({
+    name: 'rotunda_issue_duration_seconds',
+    help: 'Time from submitting a request to its durable certificate.',
+    labelNames: ['profile'] as const,
+    buckets: latencyBuckets,
+    registers,
+  });
+  const httpTime = new Histogram({
+    name: 'rotunda_http_request_duration_seconds',
+    help: 'Time to answer, by surface, method and status. Watches are not counted.',
+    labelNames: ['surface', 'method', 'status'] as const,
+    buckets: latencyBuckets,
+    registers,
+  });
+  const watchers = new Gauge({ name: 'rotunda_watches', help: 'Open watches.', registers });
+  const gauges = scrapeGauges(registers);
+  const collectors: ((gauges: ScrapeGauges) => Promise<void>)[] = [];
+  // prom-client awaits the collect function of each metric before it renders.
+  new Gauge({
+    name: 'rotunda_scrape_collectors',
+    help: 'Collectors that ran for this scrape.',
+    registers,
+    async collect() {
+      for (const collect of collectors) await collect(gauges);
+      this.set(collectors.length);
+    },
+  });
+  return {
+    registry,
+    requestDecided: (profile, outcome) => {
+      decided.inc({ profile, outcome });
+    },
+    certificateIssued: (profile, ring) => {
+      issued.inc({ profile, ring });
+    },
+    issueSeconds: (profile, seconds) => {
+      issueTime.observe({ profile }, seconds);
+    },
+    httpSeconds: (labels, seconds) => {
+      httpTime.observe(labels, seconds);
+    },
+    watches: (change) => {
+      watchers.inc(change);
+    },
+    onScrape: (collect) => {
+      collectors.push(collect);
+    },
+  };
+}
+
+function scrapeGauges(registers: Registry[]): ScrapeGauges {
+  return {
+    certificatesExpiring: new Gauge({
+      name: 'rotunda_certificates_expiring',
+      help: 'Live certificates that expire within the given time, by ring.',
+      labelNames: ['ring', 'within'] as const,
+      registers,
+    }),
+    authorityExpiry: new Gauge({
+      name: 'rotunda_authority_expiry_timestamp_seconds',
+      help: 'When the authority certificate expires, seconds since 1970.',
+      labelNames: ['ring', 'authority'] as const,
+      registers,
+    }),
+    secondsToFirstExpiry: new Gauge({
+      name: 'rotunda_seconds_to_first_expiry',
+      help: 'How long until the first live certificate expires if the service stopped now.',
+      registers,
+    }),
+    requestsByState: new Gauge({
+      name: 'rotunda_requests',
+      help: 'Stored requests by state.',
+      labelNames: ['state'] as const,
+      registers,
+    }),
+  };
+}

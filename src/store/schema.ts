@@ -1,0 +1,247 @@
+import type { ColumnType, Generated } from 'kysely';
+
+/**
+ * The tables as the current program sees them. Times are integer milliseconds since 1970 (UTC), booleans are
+ * 0 or 1, lists and maps are JSON text: the same in SQLite and PostgreSQL. Serials and key ids are lower-case hex.
+ */
+export interface Schema {
+  revisions: RevisionTable;
+  settings: { key: string; value: string };
+  rings: RingTable;
+  authorities: AuthorityTable;
+  authority_certificates: AuthorityCertificateTable;
+  bundles: BundleTable;
+  ledger: LedgerTable;
+  certificates: CertificateTable;
+  certificate_names: CertificateNameTable;
+  requests: RequestTable;
+  tokens: TokenTable;
+  nodes: NodeTable;
+  etcd_clusters: EtcdClusterTable;
+  etcd_members: EtcdMemberTable;
+  bans: BanTable;
+  changes: ChangeTable;
+  audit_events: AuditEventTable;
+  idempotency_keys: IdempotencyKeyTable;
+}
+
+/** One row, id 1: the last resourceVersion given out. Its lock orders all writers, so versions follow commit order. */
+type RevisionTable = { id: number; value: number };
+
+type RingTable = {
+  name: string;
+  /** Counts signer switches; the ledger's insert checks it, so that a stale signer cannot sign. */
+  epoch: number;
+  /** The current bundle generation. */
+  generation: number;
+  /** SKI of the authority that signs now. */
+  active_ski: string;
+  created_at: number;
+};
+
+type AuthorityTable = {
+  /** Subject key identifier, lower-case hex. */
+  ski: string;
+  ring: string;
+  /** RFC 4514 text. */
+  subject: string;
+  state: 'staged' | 'trusted' | 'active' | 'draining' | 'distrusted' | 'destroyed';
+  tainted: number;
+  key_type: 'ec-p256' | 'ec-p384' | 'rsa-2048' | 'rsa-3072' | 'rsa-4096' | 'ed25519';
+  /** PKCS#8 under the key-encryption key; null once destroyed or when the key lives elsewhere. */
+  wrapped_key: Buffer | null;
+  created_at: number;
+};
+
+type AuthorityCertificateTable = {
+  /** SHA-256 of the DER. */
+  fingerprint: string;
+  ski: string;
+  kind: 'self-signed' | 'reissued' | 'cross-signed' | 'subordinate';
+  der: Buffer;
+  not_before: number;
+  not_after: number;
+  created_at: number;
+};
+
+type BundleTable = {
+  ring: string;
+  generation: number;
+  /** `sha256:<hex>` over the canonical DER of its anchors. */
+  digest: string;
+  /** JSON list of authority_certificates.fingerprint. */
+  anchors: string;
+  created_at: number;
+};
+
+type LedgerTable = {
+  serial: string;
+  ring: string;
+  ski: string;
+  epoch: number;
+  profile: string;
+  subject: string;
+  /** JSON list of `kind:value`. */
+  names: string;
+  /** SHA-256 of the subject's SPKI. */
+  key_id: string;
+  not_before: number;
+  not_after: number;
+  requester: string;
+  request_name: string | null;
+  request_uid: string | null;
+  /** `intended`: may have been signed. `issued`: is in the inventory. `abandoned`: a crash or error came between. */
+  state: 'intended' | 'issued' | 'abandoned';
+  created_at: number;
+};
+
+type CertificateTable = {
+  serial: string;
+  ring: string;
+  ski: string;
+  profile: string;
+  subject: string;
+  common_name: string;
+  node: string | null;
+  /** etcd cluster and member. */
+  cluster: string | null;
+  member: string | null;
+  key_id: string;
+  fingerprint: string;
+  not_before: number;
+  not_after: number;
+  der: Buffer;
+  requester: string;
+  request_name: string | null;
+  token_id: string | null;
+  issued_at: number;
+  first_used_at: number | null;
+  revoked_at: number | null;
+  revocation_reason: string | null;
+};
+
+/** One row per subjectAltName, for search. */
+type CertificateNameTable = { serial: string; kind: 'dns' | 'ip' | 'email' | 'uri'; value: string };
+
+type RequestTable = {
+  name: string;
+  uid: string;
+  /** resourceVersion of the last write. */
+  revision: number;
+  signer_name: string;
+  username: string;
+  state: 'pending' | 'approved' | 'denied' | 'failed' | 'issued';
+  /** 0 or 1: waits for facts or a person. */
+  held: number;
+  retry_at: number | null;
+  node: string | null;
+  key_id: string | null;
+  serial: string | null;
+  token_id: string | null;
+  created_at: number;
+  updated_at: number;
+  /** The whole Kubernetes object as JSON text, `{"metadata":…,"spec":…,"status":…}` without kind and apiVersion, resourceVersion included. */
+  object: string;
+};
+
+type TokenTable = {
+  id: string;
+  kind: 'node' | 'unbound' | 'etcd-member' | 'control-plane';
+  node: string | null;
+  cluster: string | null;
+  member: string | null;
+  /** Keyed hash of the secret, hex. */
+  secret_hash: string;
+  /** The secret under the key-encryption key, only where it must sign cluster-info. */
+  wrapped_secret: Buffer | null;
+  /** JSON list of extra groups. */
+  groups: string;
+  description: string;
+  /** JSON list: `authentication`, `signing`. */
+  usages: string;
+  reusable: number;
+  state: 'active' | 'used' | 'revoked';
+  expires_at: number | null;
+  created_at: number;
+  created_by: string;
+  used_at: number | null;
+  /** JSON map profile -> {"serial","count"} of what it was last given and how often. */
+  claims: string;
+};
+
+type NodeTable = {
+  name: string;
+  uid: string;
+  /** `expected`: never joined, or being replaced. */
+  state: 'expected' | 'joined' | 'disabled';
+  addresses: string;
+  dns_names: string;
+  labels: string;
+  created_at: number;
+  created_by: string;
+  joined_at: number | null;
+  disabled_at: number | null;
+  /** JSON {"serial","count"} of what an unbound token was last given for it while expected. */
+  claims: string;
+  revision: number;
+};
+
+type EtcdClusterTable = { name: string; client_names: string; created_at: number; created_by: string; revision: number };
+
+type EtcdMemberTable = {
+  cluster: string;
+  name: string;
+  uid: string;
+  peer_urls: string;
+  client_urls: string;
+  addresses: string;
+  dns_names: string;
+  state: 'expected' | 'joined' | 'disabled';
+  created_at: number;
+  created_by: string;
+  revision: number;
+};
+
+/** Who is refused although its credential is otherwise good. */
+type BanTable = {
+  kind: 'serial' | 'identity';
+  ring: string;
+  /** A serial, or a common name. */
+  value: string;
+  reason: string;
+  created_at: number;
+  created_by: string;
+};
+
+type ChangeTable = {
+  revision: number;
+  resource: string;
+  name: string;
+  type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  /** As in requests.object: the state after the change (before it, for DELETED), with this revision. */
+  object: string;
+  /** The state before, only where labels changed (a selector may have been left). */
+  previous: string | null;
+  created_at: number;
+};
+
+type AuditEventTable = {
+  sequence: Generated<number>;
+  at: number;
+  action: string;
+  actor: string;
+  resource: string;
+  name: string;
+  outcome: string;
+  /** JSON. */
+  detail: string;
+};
+
+type IdempotencyKeyTable = {
+  key: string;
+  identity: string;
+  digest: string;
+  status: number;
+  body: string;
+  created_at: ColumnType<number, number, never>;
+};
