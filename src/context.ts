@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+
+import { type Logger, pino } from 'pino';
+
+import { createAudit } from './audit/audit.js';
+import type { Audit } from './audit/types.js';
+import { createCa } from './ca/ca.js';
+import { loadKeyEncryptionKey } from './ca/keys/key-encryption-key.js';
+import type { Ca, KeyEncryptionKey } from './ca/types.js';
+import type { Clock, Random } from './clock.js';
+import type { Config } from './config/types.js';
+import { createRequests } from './csr/requests.js';
+import type { Requests } from './csr/types.js';
+import { createEtcdClusters } from './fleet/etcd-clusters.js';
+import { createNodes } from './fleet/nodes.js';
+import type { EtcdClusters, FactsChanged, Nodes } from './fleet/types.js';
+import { createAuthenticator } from './identity/authenticator.js';
+import { authorize } from './identity/authorize.js';
+import { createBans } from './identity/bans.js';
+import { createRevocation } from './identity/revocation.js';
+import { createTokens } from './identity/tokens.js';
+import type { Authenticator, Authorize, Bans, Revocation, Tokens } from './identity/types.js';
+import { createMetrics, type Metrics } from './metrics.js';
+import { openStore } from './store/index.js';
+import type { Store } from './store/types.js';
+
+/** Everything that a surface can use, wired once. */
+export type Context = {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly kek: KeyEncryptionKey;
+  readonly audit: Audit;
+  readonly ca: Ca;
+  readonly bans: Bans;
+  readonly nodes: Nodes;
+  readonly etcd: EtcdClusters;
+  readonly tokens: Tokens;
+  readonly revocation: Revocation;
+  readonly authenticator: Authenticator;
+  readonly authorize: Authorize;
+  readonly requests: Requests;
+  close(): Promise<void>;
+};
+
+/** What a test may replace. */
+export type ContextOverrides = { readonly clock?: Clock; readonly random?: Random; readonly logger?: Logger };
+
+/** Opens the store, loads or creates the rings, and wires every room by hand. */
+export async function createContext(config: Config, overrides: ContextOverrides = {}): Promise<Context> {
+  const clock = overrides.clock ?? { now: () => new Date() };
+  const random = overrides.random ?? { bytes: randomBytes };
+  const logger = overrides.logger ?? pino({ level: config.log.level });
+  const metrics = createMetrics();
+  const store = await openStore({ url: config.storeUrl, logger, clock });
+  try {
+    return await wire({ config, clock, random, logger, metrics, store });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+type Base = Pick<Context, 'config' | 'clock' | 'random' | 'logger' | 'metrics' | 'store'>;
+
+async function wire(base: Base): Promise<Context> {
+  const { config, clock, random, logger, metrics, store } = base;
+  const { topology } = config;
+  const kek = loadKeyEncryptionKey(config.keyEncryptionKey, random);
+  const audit = createAudit({ logger });
+  const ca = await createCa({ store, kek, clock, random, audit, rings: config.rings, logger, rotundaRing: topology.rotunda });
+  const bans = await createBans({ store, clock });
+  // Enrolment re-opens waiting requests, and requests need enrolment: the loop is closed here, once.
+  let requests: Requests | undefined;
+  const factsChanged: FactsChanged = (scope) => {
+    requests?.reconsider(scope).catch((error: unknown) => {
+      logger.error({ err: error }, 'cannot reconsider requests');
+    });
+  };
+  const common = { store, clock, random, audit, bans, factsChanged };
+  const nodes = createNodes({ ...common, clientRing: topology.kubernetesClient });
+  const etcdRings = [...new Set([topology.etcdPeer, topology.etcdServer, topology.etcdClient])];
+  const etcd = createEtcdClusters({ ...common, rings: etcdRings });
+  const tokens = createTokens({ store, kek, clock, random, audit, nodes, etcd, bans, topology });
+  const authenticator = createAuthenticator({ store, ca, tokens, nodes, bans, clock, topology, logger });
+  const revocation = createRevocation({ store, bans, clock, audit });
+  requests = createRequests({
+    store,
+    ca,
+    tokens,
+    nodes,
+    etcd,
+    bans,
+    clock,
+    random,
+    audit,
+    metrics,
+    profiles: config.profiles,
+    nodeApproval: config.nodeApproval,
+    logger,
+  });
+  return {
+    ...base,
+    kek,
+    audit,
+    ca,
+    bans,
+    nodes,
+    etcd,
+    tokens,
+    revocation,
+    authenticator,
+    authorize,
+    requests,
+    close: () => store.close(),
+  };
+}
