@@ -138,6 +138,8 @@ type RequestTable = {
   key_id: string | null;
   serial: string | null;
   token_id: string | null;
+  /** Who asked as it was authenticated, JSON {"kind","ring"?,"node"?,"member"?,"serial"?,"roles"}: what `object` does not say and a later decision needs. */
+  requester: string;
   created_at: number;
   updated_at: number;
   /** The whole Kubernetes object as JSON text, `{"metadata":…,"spec":…,"status":…}` without kind and apiVersion, resourceVersion included. */
