@@ -19,7 +19,7 @@ export type ScrapeGauges = {
   certificatesExpiring: Gauge<'ring' | 'within'>;
   authorityExpiry: Gauge<'ring' | 'authority'>;
   secondsToFirstExpiry: Gauge;
-  requestsByState: Gauge<'state'>;
+  requestsHeld: Gauge;
 };
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -109,11 +109,6 @@ function scrapeGauges(registers: Registry[]): ScrapeGauges {
       help: 'How long until the first live certificate expires if the service stopped now.',
       registers,
     }),
-    requestsByState: new Gauge({
-      name: 'rotunda_requests',
-      help: 'Stored requests by state.',
-      labelNames: ['state'] as const,
-      registers,
-    }),
+    requestsHeld: new Gauge({ name: 'rotunda_requests_held', help: 'Requests that wait for facts or a person.', registers }),
   };
 }

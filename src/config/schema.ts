@@ -1,0 +1,82 @@
+import { isIP } from 'node:net';
+
+import { z } from 'zod';
+
+import { profileConfigSchema } from '../csr/profiles.js';
+import { durationSchema } from './duration.js';
+
+const ringName = z.string().regex(/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a lower-case DNS label');
+
+const listenSchema = z.string().transform((text, context) => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535 || (match[1] !== undefined && isIP(host) !== 6)) {
+    context.addIssue({ code: 'custom', message: 'must be HOST:PORT, [IPV6]:PORT or :PORT, with a port up to 65535' });
+    return z.NEVER;
+  }
+  return { host: host === '' ? '::' : host, port };
+});
+
+const keyEncryptionKeySchema = z.union(
+  [
+    z.strictObject({ file: z.string().min(1) }),
+    z.strictObject({ environment: z.string().min(1) }),
+    z.strictObject({ passphraseFile: z.string().min(1) }),
+    z.strictObject({ passphraseEnvironment: z.string().min(1) }),
+  ],
+  { error: 'must have exactly one of file, environment, passphraseFile and passphraseEnvironment' },
+);
+
+const storeSchema = z.union(
+  [
+    z.strictObject({ url: z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, 'must be sqlite:PATH or postgres://…') }),
+    z.strictObject({ urlFile: z.string().min(1) }),
+    z.strictObject({ urlEnvironment: z.string().min(1) }),
+  ],
+  { error: 'must have exactly one of url (sqlite:PATH or postgres://…), urlFile and urlEnvironment' },
+);
+
+/** The file as written, before names are resolved against each other. */
+export const fileSchema = z.strictObject({
+  apiVersion: z.literal('rotunda.dev/v1alpha1'),
+  kind: z.literal('Configuration').optional(),
+  dataDir: z.string().min(1).optional(),
+  listen: listenSchema.optional(),
+  store: storeSchema.optional(),
+  serving: z
+    .strictObject({
+      names: z.array(z.string().min(1)).max(64).optional(),
+      advertiseUrl: z.url({ protocol: /^https$/, error: 'must be an https URL' }).optional(),
+    })
+    .optional(),
+  keyEncryptionKey: keyEncryptionKeySchema.optional(),
+  rings: z
+    .array(
+      z.strictObject({
+        name: ringName,
+        keyType: z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096', 'ed25519']).optional(),
+        commonName: z.string().min(1).max(48).optional(),
+        lifetime: durationSchema.optional(),
+      }),
+    )
+    .optional(),
+  topology: z
+    .strictObject({
+      kubernetesClient: ringName.optional(),
+      kubernetesServer: ringName.optional(),
+      etcdPeer: ringName.optional(),
+      etcdServer: ringName.optional(),
+      etcdClient: ringName.optional(),
+      frontProxy: ringName.optional(),
+      rotunda: ringName.optional(),
+    })
+    .optional(),
+  allowInsecureSharedCA: z.boolean().optional(),
+  lifetimes: z.enum(['rotunda', 'upstream']).optional(),
+  nodeApproval: z.enum(['enrolled', 'upstream-any-node-name']).optional(),
+  profiles: z.array(profileConfigSchema).optional(),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional() }).optional(),
+});
+
+export type ConfigFile = z.infer<typeof fileSchema>;

@@ -1,0 +1,141 @@
+import { createServer, type Server, type ServerOptions } from 'node:https';
+import { TLSSocket } from 'node:tls';
+
+import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
+
+import { registerKubernetesApi } from './api/kubernetes/index.js';
+import { sendStatus } from './api/kubernetes/status.js';
+import { sendProblem } from './api/rest/problem.js';
+import { registerRestApi } from './api/rest/index.js';
+import type { Context } from './context.js';
+import { RotundaError } from './errors.js';
+import type { Credentials, Identity } from './identity/types.js';
+import { registerHealth } from './service/health.js';
+import type { OwnCertificate } from './service/own-certificate.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls; set before any handler runs. */
+    identity: Identity;
+  }
+}
+
+export type RotundaServer = {
+  readonly app: FastifyInstance;
+  /** Presents another certificate, and asks clients for certificates of the current anchors, from the next connection on. */
+  present(own: OwnCertificate): void;
+  /** From now on /readyz fails, so that load balancers look elsewhere. */
+  drain(): void;
+};
+
+/** How long a client may take to send a whole request; a watch's answer is not bounded by it. */
+const requestTimeoutMs = 30_000;
+/** Longer than client-go keeps an idle connection (90 s), so that the client closes first. */
+const keepAliveTimeoutMs = 120_000;
+
+/** The one TLS listener with every surface on it. Not listening yet. */
+export async function createRotundaServer(context: Context, own: OwnCertificate): Promise<RotundaServer> {
+  let https: Server | undefined;
+  let draining = false;
+  const app = fastify({
+    logger: false,
+    bodyLimit: 3 * 1024 * 1024,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    routerOptions: { maxParamLength: 1024 },
+    serverFactory: (handler) => {
+      https = createServer({ ...tlsOptions(context, own), requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs }, handler);
+      return https;
+    },
+  });
+  app.decorateRequest('identity');
+  app.addHook('onRequest', async (request) => {
+    request.identity = await context.authenticator.authenticate(credentialsOf(request));
+    authorizeUtility(context, request);
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const labels = { surface: surfaceOf(request.url), method: request.method, status: reply.statusCode };
+    context.metrics.httpSeconds(labels, reply.elapsedTime / 1000);
+    done();
+  });
+  app.setErrorHandler((error, request, reply) => (isNative(request.url) ? sendProblem : sendStatus)(context, error, request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    if (isNative(request.url)) throw new RotundaError('not-found', `there is no ${request.method} ${request.url.split('?')[0] ?? ''}`);
+    return reply.code(404).type('text/plain; charset=utf-8').send('404 page not found\n');
+  });
+  registerHealth(app, context, { draining: () => draining });
+  await registerKubernetesApi(app, context);
+  await registerRestApi(app, context);
+  return {
+    app,
+    present: (next) => {
+      https?.setSecureContext(tlsOptions(context, next));
+    },
+    drain: () => {
+      draining = true;
+    },
+  };
+}
+
+function tlsOptions(context: Context, own: OwnCertificate): ServerOptions {
+  const { topology } = context.config;
+  const rings = new Set([topology.kubernetesClient, topology.etcdPeer, topology.etcdServer, topology.etcdClient, topology.rotunda]);
+  return {
+    cert: own.certificatePem,
+    key: own.keyPem,
+    // Only hints for clients that choose by CA name: who is believed is decided per request, by ring.
+    ca: [...rings].map((ring) => context.ca.bundle(ring).pem),
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    honorCipherOrder: true,
+  };
+}
+
+const presented = new WeakMap<TLSSocket, Pick<Credentials, 'certificate' | 'chain'>>();
+
+function credentialsOf(request: FastifyRequest): Credentials {
+  const authorization = request.headers.authorization;
+  const socket = request.raw.socket;
+  const fromTls = socket instanceof TLSSocket ? certificateOf(socket) : {};
+  return authorization === undefined ? fromTls : { ...fromTls, authorization };
+}
+
+function certificateOf(socket: TLSSocket): Pick<Credentials, 'certificate' | 'chain'> {
+  const known = presented.get(socket);
+  if (known !== undefined) return known;
+  const found = readChain(socket);
+  presented.set(socket, found);
+  return found;
+}
+
+function readChain(socket: TLSSocket): Pick<Credentials, 'certificate' | 'chain'> {
+  const first = socket.getPeerX509Certificate();
+  if (first === undefined) return {};
+  const chain: Buffer[] = [];
+  let next = first.issuerCertificate;
+  // A self-signed end names itself as its issuer.
+  for (let depth = 0; next !== undefined && depth < 4; depth += 1) {
+    chain.push(next.raw);
+    next = next.issuerCertificate?.fingerprint256 === next.fingerprint256 ? undefined : next.issuerCertificate;
+  }
+  return { certificate: first.raw, chain };
+}
+
+/** The paths outside both APIs; those authorize for themselves. */
+function authorizeUtility(context: Context, request: FastifyRequest): void {
+  const path = request.url.split('?', 1)[0] ?? '';
+  if (/^\/(api|apis|pki)(\/|$)/.test(path)) return;
+  const verdict = context.authorize(request.identity, { verb: request.method.toLowerCase(), path });
+  if (verdict.allowed) return;
+  throw new RotundaError('forbidden', `forbidden: User "${request.identity.username}" cannot ${request.method.toLowerCase()} path "${path}"`);
+}
+
+function isNative(url: string): boolean {
+  return url.startsWith('/pki/');
+}
+
+function surfaceOf(url: string): string {
+  if (isNative(url)) return 'rest';
+  return url.startsWith('/api') ? 'kubernetes' : 'utility';
+}

@@ -1,0 +1,106 @@
+import { X509Certificate } from 'node:crypto';
+import path from 'node:path';
+
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+
+import { readCertificate } from '../ca/x509/certificate.js';
+import type { Context } from '../context.js';
+import { issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
+import { readIfThere, writePrivateFile } from './private-file.js';
+
+const clientAuth = '1.3.6.1.5.5.7.3.2';
+const organizationOid = '2.5.4.10';
+const commonNameOid = '2.5.4.3';
+const lifetimeMs = 365 * 86_400_000;
+
+const kubeconfigSchema = z.object({
+  clusters: z.array(z.object({ cluster: z.object({ server: z.string(), 'certificate-authority-data': z.string() }) })).min(1),
+  users: z.array(z.object({ user: z.object({ 'client-certificate-data': z.string(), 'client-key-data': z.string() }) })).min(1),
+});
+
+export type AdminKubeconfig = {
+  readonly file: string;
+  /** Rewrites the file when its certificate is due or what it says has changed. True when it did. */
+  renewIfDue(server: string): Promise<boolean>;
+};
+
+/**
+ * The administrator's credential in `<data-dir>/admin.kubeconfig` (0600): CN `admin`, O `rotunda:admins`, ring rotunda,
+ * one year. It is renewed at two thirds of its life and when the ring's signer changes, and rewritten when the
+ * server's address or its bundle changes.
+ */
+export function adminKubeconfig(context: Context, options: { forceRenewal: boolean }): AdminKubeconfig {
+  const file = path.join(context.config.dataDir, 'admin.kubeconfig');
+  let force = options.forceRenewal;
+  const renewIfDue = async (server: string): Promise<boolean> => {
+    const text = readIfThere(file);
+    const stored = text === undefined ? undefined : credentialOf(text);
+    const keep = stored !== undefined && !force && !isDue(context, stored.certificatePem);
+    const credential = keep ? stored : await issue(context);
+    const wanted = render(server, context.ca.bundle(context.config.topology.kubernetesServer).pem, credential);
+    force = false;
+    if (wanted === text) return false;
+    writePrivateFile(file, wanted);
+    return true;
+  };
+  return { file, renewIfDue };
+}
+
+function issue(context: Context): Promise<OwnCertificate> {
+  return issueOwnCertificate(context, {
+    ring: context.config.topology.rotunda,
+    profile: 'rotunda.dev/client',
+    subject: [
+      { oid: organizationOid, value: 'rotunda:admins' },
+      { oid: commonNameOid, value: 'admin' },
+    ],
+    commonName: 'admin',
+    names: [],
+    lifetimeMs,
+    extendedKeyUsage: clientAuth,
+  });
+}
+
+function isDue(context: Context, certificatePem: string): boolean {
+  const facts = readCertificate(new X509Certificate(certificatePem).raw);
+  const twoThirds = facts.notBefore + ((facts.notAfter - facts.notBefore) * 2) / 3;
+  const signer = context.ca.ring(context.config.topology.rotunda).active.ski;
+  const banned = context.bans.isBanned(context.config.topology.rotunda, facts.serial, 'admin') !== undefined;
+  return banned || context.clock.now().getTime() >= twoThirds || facts.authorityKeyId !== signer;
+}
+
+function credentialOf(text: string): OwnCertificate | undefined {
+  try {
+    const user = kubeconfigSchema.parse(parse(text)).users[0]?.user;
+    if (user === undefined) return undefined;
+    const certificatePem = decode(user['client-certificate-data']);
+    readCertificate(new X509Certificate(certificatePem).raw);
+    return { certificatePem, keyPem: decode(user['client-key-data']) };
+  } catch {
+    // A damaged file is replaced: it is this service's own.
+    return undefined;
+  }
+}
+
+function render(server: string, bundlePem: string, credential: OwnCertificate): string {
+  return stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'admin@rotunda',
+    clusters: [{ name: 'rotunda', cluster: { server, 'certificate-authority-data': encode(bundlePem) } }],
+    contexts: [{ name: 'admin@rotunda', context: { cluster: 'rotunda', user: 'admin' } }],
+    users: [
+      {
+        name: 'admin',
+        user: {
+          'client-certificate-data': encode(credential.certificatePem),
+          'client-key-data': encode(credential.keyPem),
+        },
+      },
+    ],
+  });
+}
+
+const encode = (text: string): string => Buffer.from(text).toString('base64');
+const decode = (base64: string): string => Buffer.from(base64, 'base64').toString();

@@ -1,0 +1,79 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+import type { Context } from '../context.js';
+
+/** Rows that a scrape counts leaves for, with the label that names each. */
+const horizons = [
+  { within: '24h', ms: 86_400_000 },
+  { within: '7d', ms: 7 * 86_400_000 },
+  { within: '30d', ms: 30 * 86_400_000 },
+] as const;
+
+export type Readiness = { draining(): boolean };
+
+/** /healthz, /livez, /readyz for anybody, and /metrics for whoever may read it. */
+export function registerHealth(app: FastifyInstance, context: Context, readiness: Readiness): void {
+  const live = (request: FastifyRequest, reply: FastifyReply): FastifyReply => answer(request, reply, [['ping', undefined]]);
+  app.get('/livez', live);
+  app.get('/healthz', live);
+  app.get('/readyz', async (request, reply) => {
+    const checks: Check[] = [
+      ['ping', undefined],
+      ['shutdown', readiness.draining() ? 'the service is shutting down' : undefined],
+      ['store', await storeProblem(context)],
+    ];
+    return answer(request, reply, checks);
+  });
+  app.get('/metrics', async (request, reply) => {
+    await reply.type(context.metrics.registry.contentType).send(await context.metrics.registry.metrics());
+  });
+  fillGauges(context);
+}
+
+type Check = readonly [name: string, problem: string | undefined];
+
+function answer(request: FastifyRequest, reply: FastifyReply, checks: readonly Check[]): FastifyReply {
+  const failed = checks.some(([, problem]) => problem !== undefined);
+  const verbose = failed || 'verbose' in (request.query as Record<string, unknown>);
+  const path = request.url.split('?')[0] ?? '';
+  const lines = checks.map(([name, problem]) => (problem === undefined ? `[+]${name} ok` : `[-]${name} failed: ${problem}`));
+  const text = verbose ? [...lines, `${path.slice(1)} check ${failed ? 'failed' : 'passed'}`, ''].join('\n') : 'ok';
+  return reply.code(failed ? 500 : 200).type('text/plain; charset=utf-8').send(text);
+}
+
+async function storeProblem(context: Context): Promise<string | undefined> {
+  try {
+    await context.store.ping();
+    return undefined;
+  } catch (error) {
+    context.logger.warn({ err: error }, 'the store does not answer');
+    return 'the store does not answer';
+  }
+}
+
+function fillGauges(context: Context): void {
+  context.metrics.onScrape(async (gauges) => {
+    const now = context.clock.now().getTime();
+    const expiry = await context.ca.certificates.expiry(now, horizons.map((horizon) => horizon.ms));
+    gauges.certificatesExpiring.reset();
+    for (const ring of context.ca.rings()) {
+      for (const { within } of horizons) gauges.certificatesExpiring.set({ ring: ring.name, within }, 0);
+    }
+    for (const { ring, withinMs, count } of expiry.counts) {
+      const within = horizons.find((horizon) => horizon.ms === withinMs)?.within;
+      if (within !== undefined) gauges.certificatesExpiring.set({ ring, within }, count);
+    }
+    gauges.secondsToFirstExpiry.set(expiry.next === undefined ? Number.POSITIVE_INFINITY : (expiry.next - now) / 1000);
+    const held = await context.store.db
+      .selectFrom('requests')
+      .select((query) => query.fn.countAll<number>().as('count'))
+      .where('held', '=', 1)
+      .executeTakeFirstOrThrow();
+    gauges.requestsHeld.set(Number(held.count));
+    gauges.authorityExpiry.reset();
+    for (const authority of context.ca.authorities()) {
+      const notAfter = Math.max(...authority.certificates.map((certificate) => certificate.facts.notAfter));
+      gauges.authorityExpiry.set({ ring: authority.ring, authority: authority.ski }, notAfter / 1000);
+    }
+  });
+}

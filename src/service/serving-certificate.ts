@@ -1,0 +1,87 @@
+import { X509Certificate } from 'node:crypto';
+import path from 'node:path';
+
+import { readCertificate } from '../ca/x509/certificate.js';
+import type { AltName, CertificateFacts } from '../ca/x509/types.js';
+import type { Context } from '../context.js';
+import { issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
+import { servingNames } from './local-names.js';
+import { readIfThere, writePrivateFile } from './private-file.js';
+
+const serverAuth = '1.3.6.1.5.5.7.3.1';
+const commonNameOid = '2.5.4.3';
+const lifetimeMs = 90 * 86_400_000;
+
+export type ServingCertificate = {
+  current(): OwnCertificate;
+  /** Issues anew when two thirds of the life are over, the names have changed or another authority signs. True when it did. */
+  renewIfDue(): Promise<boolean>;
+};
+
+/**
+ * The service's own TLS certificate, a leaf of the ring that serves the Kubernetes API. It is kept with its key in
+ * `<data-dir>/serving.pem` (0600), so that a restart changes nothing.
+ */
+export async function loadServingCertificate(context: Context): Promise<ServingCertificate> {
+  const file = path.join(context.config.dataDir, 'serving.pem');
+  const stored = readIfThere(file);
+  let current = stored === undefined ? undefined : splitPem(stored);
+  const issue = async (names: readonly AltName[]): Promise<OwnCertificate> => {
+    const own = await issueOwnCertificate(context, {
+      ring: context.config.topology.kubernetesServer,
+      profile: 'rotunda.dev/serving',
+      subject: [{ oid: commonNameOid, value: 'rotunda' }],
+      commonName: 'rotunda',
+      names,
+      lifetimeMs,
+      extendedKeyUsage: serverAuth,
+    });
+    writePrivateFile(file, own.certificatePem + own.keyPem);
+    return own;
+  };
+  const renewIfDue = async (): Promise<boolean> => {
+    const names = servingNames(context.config.serving.names);
+    if (current !== undefined && !isDue(context, current, names)) return false;
+    current = await issue(names);
+    return true;
+  };
+  await renewIfDue();
+  return {
+    renewIfDue,
+    current: () => {
+      if (current === undefined) throw new Error('the serving certificate was not loaded');
+      return current;
+    },
+  };
+}
+
+function isDue(context: Context, own: OwnCertificate, names: readonly AltName[]): boolean {
+  const facts = factsOf(own.certificatePem);
+  if (facts === undefined) return true;
+  const now = context.clock.now().getTime();
+  const twoThirds = facts.notBefore + ((facts.notAfter - facts.notBefore) * 2) / 3;
+  const signer = context.ca.ring(context.config.topology.kubernetesServer).active.ski;
+  return now >= twoThirds || facts.authorityKeyId !== signer || namesKey(facts.names) !== namesKey(names);
+}
+
+function factsOf(pem: string): CertificateFacts | undefined {
+  try {
+    return readCertificate(new X509Certificate(pem).raw);
+  } catch {
+    // A damaged file is replaced, not an obstacle.
+    return undefined;
+  }
+}
+
+function namesKey(names: readonly AltName[]): string {
+  return names
+    .map((name) => `${name.kind}:${name.value}`)
+    .sort()
+    .join(' ');
+}
+
+function splitPem(text: string): OwnCertificate | undefined {
+  const certificate = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n?/.exec(text)?.[0];
+  const key = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n?/.exec(text)?.[0];
+  return certificate === undefined || key === undefined ? undefined : { certificatePem: certificate, keyPem: key };
+}

@@ -1,0 +1,103 @@
+import { mkdirSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createHash } from 'node:crypto';
+
+import { createContext, type Context, type ContextOverrides } from '../context.js';
+import type { Config } from '../config/types.js';
+import { createRotundaServer, type RotundaServer } from '../server.js';
+import { adminKubeconfig } from './admin-kubeconfig.js';
+import { loadServingCertificate } from './serving-certificate.js';
+
+/** How often the service looks whether its own credentials are due. */
+const maintenanceIntervalMs = 60_000;
+/** How long open requests may take after SIGTERM. */
+const drainTimeoutMs = 10_000;
+
+export type Service = {
+  readonly context: Context;
+  /** Where clients reach it: `https://host:port`. */
+  readonly url: string;
+  /** `sha256:<hex>` over the SPKI of the ring that serves, one for each anchor of its bundle. */
+  readonly pins: readonly string[];
+  readonly adminKubeconfig: string;
+  /** Renews what is due of the service's own certificates now. */
+  maintain(): Promise<void>;
+  /** Drains and stops; resolves when everything is released. */
+  stop(): Promise<void>;
+};
+
+export type StartOptions = { readonly renewAdmin?: boolean; readonly overrides?: ContextOverrides };
+
+/** Starts everything: store, rings, keys, listener, the administrator's kubeconfig. What exists already is kept. */
+export async function startService(config: Config, options: StartOptions = {}): Promise<Service> {
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const context = await createContext(config, options.overrides);
+  try {
+    return await listen(context, options);
+  } catch (error) {
+    await context.close();
+    throw error;
+  }
+}
+
+async function listen(context: Context, options: StartOptions): Promise<Service> {
+  const { config, ca, logger } = context;
+  await ca.recover();
+  const serving = await loadServingCertificate(context);
+  const server = await createRotundaServer(context, serving.current());
+  const url = await bind(server, config);
+  const admin = adminKubeconfig(context, { forceRenewal: options.renewAdmin === true });
+  await admin.renewIfDue(config.advertiseUrl ?? url);
+  await context.requests.reconsider();
+  const maintain = async (): Promise<void> => {
+    if (await serving.renewIfDue()) server.present(serving.current());
+    if (await admin.renewIfDue(config.advertiseUrl ?? url)) logger.info({ file: admin.file }, 'rewrote the administrator kubeconfig');
+  };
+  const timer = setInterval(() => {
+    maintain().catch((error: unknown) => {
+      logger.error({ err: error }, 'cannot renew the own certificates');
+    });
+  }, maintenanceIntervalMs);
+  timer.unref();
+  const anchors = ca.bundle(config.topology.kubernetesServer).anchors;
+  return {
+    context,
+    url: config.advertiseUrl ?? url,
+    pins: anchors.map((anchor) => `sha256:${createHash('sha256').update(anchor.key.spki).digest('hex')}`),
+    adminKubeconfig: admin.file,
+    maintain,
+    stop: once(async () => {
+      clearInterval(timer);
+      await close(server);
+      await context.close();
+    }),
+  };
+}
+
+async function bind(server: RotundaServer, config: Config): Promise<string> {
+  const { host, port } = config.listen;
+  try {
+    await server.app.listen({ host, port });
+  } catch (error) {
+    // A machine without IPv6 cannot listen on `::`; every IPv4 address is what was meant there.
+    if (host !== '::' || (error as NodeJS.ErrnoException).code !== 'EAFNOSUPPORT') throw error;
+    await server.app.listen({ host: '0.0.0.0', port });
+  }
+  const address = server.app.server.address() as AddressInfo;
+  const name = host === '::' || host === '0.0.0.0' ? 'localhost' : host;
+  return `https://${name.includes(':') ? `[${name}]` : name}:${String(address.port)}`;
+}
+
+async function close(server: RotundaServer): Promise<void> {
+  server.drain();
+  const forced = setTimeout(() => {
+    server.app.server.closeAllConnections();
+  }, drainTimeoutMs);
+  await server.app.close();
+  clearTimeout(forced);
+}
+
+function once(action: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => (running ??= action());
+}
