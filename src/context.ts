@@ -74,9 +74,9 @@ async function wire(base: Base): Promise<Context> {
   const ca = await createCa({ store, kek, clock, random, audit, rings: config.rings, logger, rotundaRing: topology.rotunda });
   const bans = await createBans({ store, clock });
   // Enrolment re-opens waiting requests, and requests need enrolment: the loop is closed here, once.
-  let requests: Requests | undefined;
+  let waiting: Requests | undefined;
   const factsChanged: FactsChanged = (scope) => {
-    requests?.reconsider(scope).catch((error: unknown) => {
+    waiting?.reconsider(scope).catch((error: unknown) => {
       logger.error({ err: error }, 'cannot reconsider requests');
     });
   };
@@ -87,7 +87,7 @@ async function wire(base: Base): Promise<Context> {
   const tokens = createTokens({ store, kek, clock, random, audit, nodes, etcd, bans, topology });
   const authenticator = createAuthenticator({ store, ca, tokens, nodes, bans, clock, topology, logger });
   const revocation = createRevocation({ store, bans, clock, audit });
-  requests = createRequests({
+  const requests = createRequests({
     store,
     ca,
     tokens,
@@ -102,6 +102,7 @@ async function wire(base: Base): Promise<Context> {
     nodeApproval: config.nodeApproval,
     logger,
   });
+  waiting = requests;
   return {
     ...base,
     kek,
