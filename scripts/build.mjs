@@ -20,7 +20,8 @@ function newest(path) {
 /** Compiles `src` into `dist` when a source is newer than the last good build. True when `dist` is up to date. */
 export function ensureBuilt() {
   const started = new Date();
-  const fresh = existsSync(STAMP) && statSync(STAMP).mtimeMs >= Math.max(...INPUTS.map((path) => newest(join(root, path))));
+  const fresh =
+    existsSync(STAMP) && statSync(STAMP).mtimeMs >= Math.max(...INPUTS.map((path) => newest(join(root, path))));
   if (fresh) return true;
   process.stderr.write('Compiling.\n');
   if (!runVisibly(binary('tsc'), ['-p', 'tsconfig.build.json'])) return false;

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { root, runVisibly } from './run.mjs';
 
@@ -18,8 +19,10 @@ export function ensureNativeModules() {
     );
     return false;
   }
-  if (runVisibly('npm', ['ci', '--no-audit', '--no-fund']) && loads()) return true;
-  process.stderr.write('error: the SQLite driver could not be built\nhint: npm rebuild better-sqlite3 shows the reason\n');
+  if (runVisibly('npm', ['ci', '--no-audit', '--no-fund'], localHeaders()) && loads()) return true;
+  process.stderr.write(
+    'error: the SQLite driver could not be built\nhint: npm rebuild better-sqlite3 shows the reason\n',
+  );
   return false;
 }
 
@@ -27,6 +30,12 @@ export function ensureNativeModules() {
 function loads() {
   const probe = "new (require('better-sqlite3'))(':memory:').close()";
   return spawnSync(process.execPath, ['-e', probe], { cwd: root, stdio: 'ignore', timeout: 30_000 }).status === 0;
+}
+
+/** Node's headers lie beside it in Debian's, NodeSource's and nodejs.org's packages; otherwise node-gyp downloads them. */
+function localHeaders() {
+  const prefix = join(process.execPath, '../..');
+  return existsSync(join(prefix, 'include/node/node_version.h')) ? { npm_config_nodedir: prefix } : {};
 }
 
 function compilerPresent() {

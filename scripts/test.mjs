@@ -54,7 +54,10 @@ function printPeers({ found, missing }) {
 
 function main() {
   if (!ensureNativeModules() || !ensureBuilt()) return false;
-  const peers = { ...ensurePeers({ log: (line) => process.stderr.write(`Test peers: ${line}\n`) }), optional: OPTIONAL_PEERS };
+  const peers = {
+    ...ensurePeers({ log: (line) => process.stderr.write(`Test peers: ${line}\n`) }),
+    optional: OPTIONAL_PEERS,
+  };
   printPeers(peers);
   const given = process.argv.slice(2);
   const project = given.some((argument) => argument.startsWith('--project')) ? [] : ['--project', 'fast'];

@@ -32,7 +32,16 @@ const lastLine = (text) => text.trim().split('\n').at(-1)?.trim() ?? '';
 
 /** The package and what it needs that this machine lacks, by name. */
 function missingPackages(packages, lists) {
-  const plan = run('apt-get', [...QUIET, ...lists, '--print-uris', '-y', '--no-install-recommends', '--reinstall', 'install', ...packages]);
+  const plan = run('apt-get', [
+    ...QUIET,
+    ...lists,
+    '--print-uris',
+    '-y',
+    '--no-install-recommends',
+    '--reinstall',
+    'install',
+    ...packages,
+  ]);
   return [...plan.matchAll(/^'[^']+' ([^_\s]+)_\S+\.deb /gm)].map(([, name]) => name);
 }
 

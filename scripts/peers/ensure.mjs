@@ -40,7 +40,8 @@ function unpacked({ name, peer, cache, offline, log }) {
   if (offline) log = () => {};
   const tree = offline ? join(cache, name, 'tree') : fetchTree({ name, peer, cache, log });
   const found = name === 'postgresBin' ? postgresInTree(tree, peer) : inTree(tree, peer);
-  if (!found) throw new Error(offline ? 'not fetched yet (npm test fetches it)' : `unsuitable: ${peer.packages.join(', ')}`);
+  if (!found)
+    throw new Error(offline ? 'not fetched yet (npm test fetches it)' : `unsuitable: ${peer.packages.join(', ')}`);
   return found;
 }
 

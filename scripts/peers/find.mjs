@@ -80,7 +80,9 @@ export function postgresUnder(root, { programs, oldest }) {
   if (!existsSync(base)) return undefined;
   const version = readdirSync(base)
     .map(Number)
-    .filter((major) => major >= oldest && programs.every((program) => executable(join(base, `${major}/bin/${program}`))))
+    .filter(
+      (major) => major >= oldest && programs.every((program) => executable(join(base, `${major}/bin/${program}`))),
+    )
     .sort((a, b) => b - a)[0];
   return version === undefined ? undefined : { path: join(base, `${version}/bin`), version: String(version) };
 }
