@@ -1,11 +1,11 @@
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import { TLSSocket } from 'node:tls';
 
-import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
 
 import { registerKubernetesApi } from './api/kubernetes/index.js';
-import { sendStatus } from './api/kubernetes/status.js';
-import { sendProblem } from './api/rest/problem.js';
+import { renderStatus } from './api/kubernetes/status.js';
+import { renderProblem } from './api/rest/problem.js';
 import { registerRestApi } from './api/rest/index.js';
 import type { Context } from './context.js';
 import { RotundaError } from './errors.js';
@@ -37,8 +37,12 @@ const keepAliveTimeoutMs = 120_000;
 export async function createRotundaServer(context: Context, own: OwnCertificate): Promise<RotundaServer> {
   let https: Server | undefined;
   let draining = false;
+  const loggerInstance: FastifyBaseLogger = context.logger;
   const app = fastify({
-    logger: false,
+    loggerInstance,
+    disableRequestLogging: true,
+    // One logger for all requests: a child for each costs more than it tells.
+    childLoggerFactory: (logger) => logger,
     bodyLimit: 3 * 1024 * 1024,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
@@ -58,7 +62,7 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
     context.metrics.httpSeconds(labels, reply.elapsedTime / 1000);
     done();
   });
-  app.setErrorHandler((error, request, reply) => (isNative(request.url) ? sendProblem : sendStatus)(context, error, request, reply));
+  app.setErrorHandler((error, request, reply) => (isNative(request.url) ? renderProblem : renderStatus)(error, request, reply));
   app.setNotFoundHandler((request, reply) => {
     if (isNative(request.url)) throw new RotundaError('not-found', `there is no ${request.method} ${request.url.split('?')[0] ?? ''}`);
     return reply.code(404).type('text/plain; charset=utf-8').send('404 page not found\n');
