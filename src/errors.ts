@@ -6,6 +6,7 @@ export const errorCatalogue = {
   'bad-request': { status: 400, reason: 'BadRequest', title: 'The request cannot be read' },
   unauthorized: { status: 401, reason: 'Unauthorized', title: 'The credential is missing or not valid' },
   forbidden: { status: 403, reason: 'Forbidden', title: 'The caller may not do this' },
+  denied: { status: 403, reason: 'Forbidden', title: 'The certificate request was denied' },
   'not-found': { status: 404, reason: 'NotFound', title: 'There is no such object' },
   'method-not-allowed': { status: 405, reason: 'MethodNotAllowed', title: 'The resource does not have this method' },
   'not-acceptable': { status: 406, reason: 'NotAcceptable', title: 'No acceptable representation' },
@@ -35,7 +36,13 @@ export type CauseReason =
   | 'ResourceVersionTooLarge';
 
 /** One field that broke one rule. `message` is the text without the field, as upstream prints it in a cause. */
-export type FieldCause = { readonly field?: string; readonly reason: CauseReason; readonly message: string };
+export type FieldCause = {
+  readonly field?: string;
+  readonly reason: CauseReason;
+  readonly message: string;
+  /** What the caller can do about this field, one sentence. */
+  readonly hint?: string;
+};
 
 export type ErrorDetails = {
   readonly causes?: readonly FieldCause[];

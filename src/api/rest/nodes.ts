@@ -1,0 +1,169 @@
+import { z } from 'zod';
+
+import type { Context } from '../../context.js';
+import type { Node } from '../../fleet/types.js';
+import type { RestApp } from './app.js';
+import { defined, json, nameText, optionalTime, pageOf, pageQuery, problems, text, timeOf, timeText } from './schemas.js';
+
+const nodeSchema = z
+  .object({
+    name: z.string(),
+    uid: z.string(),
+    state: z.enum(['expected', 'joined', 'disabled']),
+    addresses: z.array(z.string()),
+    dnsNames: z.array(z.string()),
+    labels: z.record(z.string(), z.string()),
+    createdAt: timeText,
+    createdBy: z.string(),
+    joinedAt: timeText.optional(),
+    disabledAt: timeText.optional(),
+  })
+  .meta({ id: 'Node', description: 'An enrolled machine, with the names and addresses that its requests may ask for' });
+
+const facts = {
+  addresses: z.array(text(64)).max(64).optional().meta({ description: 'IP addresses' }),
+  dnsNames: z.array(nameText).max(64).optional().meta({ description: 'DNS names beside its own name' }),
+  labels: z.record(text(317), text(63, 0)).refine((labels) => Object.keys(labels).length <= 64, 'at most 64 labels').optional(),
+};
+
+const draftSchema = z
+  .strictObject({ name: nameText, ...facts })
+  .meta({ id: 'NodeDraft', description: 'A machine to enrol' });
+const changeSchema = z
+  .strictObject(facts)
+  .meta({ id: 'NodeChange', description: 'What is given replaces what is enrolled' });
+const params = z.strictObject({ node: nameText });
+
+export function nodeRoutes(app: RestApp, context: Context): void {
+  collectionRoutes(app, context);
+  objectRoutes(app, context);
+  actionRoutes(app, context);
+}
+
+function collectionRoutes(app: RestApp, { nodes }: Context): void {
+  app.get(
+    '/nodes',
+    {
+      config: { access: { verb: 'list', resource: 'nodes' } },
+      schema: {
+        operationId: 'listNodes',
+        summary: 'List nodes',
+        tags: ['nodes'],
+        querystring: z.strictObject(pageQuery),
+        response: { 200: json('The nodes', pageOf(nodeSchema)), ...problems },
+      },
+    },
+    async (request) => {
+      const page = await nodes.list(defined(request.query));
+      return defined({ items: page.items.map(viewOf), continue: page.continue });
+    },
+  );
+  app.post(
+    '/nodes',
+    {
+      config: { access: { verb: 'create', resource: 'nodes' } },
+      schema: {
+        operationId: 'createNode',
+        summary: 'Enrol a node',
+        tags: ['nodes'],
+        body: draftSchema,
+        response: { 201: json('Enrolled', nodeSchema), ...problems },
+      },
+    },
+    async (request, reply) => {
+      const node = await nodes.enrol(defined(request.body), request.identity);
+      return reply.code(201).header('location', `/pki/v1/nodes/${node.name}`).send(viewOf(node));
+    },
+  );
+}
+
+function objectRoutes(app: RestApp, { nodes }: Context): void {
+  app.get(
+    '/nodes/:node',
+    {
+      config: { access: { verb: 'get', resource: 'nodes', param: 'node' } },
+      schema: {
+        operationId: 'getNode',
+        summary: 'Get one node',
+        tags: ['nodes'],
+        params,
+        response: { 200: json('The node', nodeSchema), ...problems },
+      },
+    },
+    async (request) => viewOf(await nodes.get(request.params.node)),
+  );
+  app.patch(
+    '/nodes/:node',
+    {
+      config: { access: { verb: 'update', resource: 'nodes', param: 'node' } },
+      schema: {
+        operationId: 'updateNode',
+        summary: 'Replace the addresses, DNS names or labels of a node',
+        tags: ['nodes'],
+        params,
+        body: changeSchema,
+        response: { 200: json('Updated', nodeSchema), ...problems },
+      },
+    },
+    async (request) => viewOf(await nodes.update(request.params.node, defined(request.body), request.identity)),
+  );
+  app.delete(
+    '/nodes/:node',
+    {
+      config: { access: { verb: 'delete', resource: 'nodes', param: 'node' } },
+      schema: {
+        operationId: 'deleteNode',
+        summary: 'Delete a node',
+        tags: ['nodes'],
+        params,
+        response: { 204: z.undefined().describe('Deleted'), ...problems },
+      },
+    },
+    async (request, reply) => {
+      await nodes.delete(request.params.node, request.identity);
+      return reply.code(204).send();
+    },
+  );
+}
+
+function actionRoutes(app: RestApp, { nodes }: Context): void {
+  const act = (verb: string, summary: string) => ({
+    config: { access: { verb: 'update', resource: 'nodes', subresource: verb, param: 'node' } },
+    schema: {
+      operationId: `${verb}Node`,
+      summary,
+      tags: ['nodes'],
+      params,
+      response: { 200: json('The node', nodeSchema), ...problems },
+    },
+  });
+  const disable = act('disable', 'Ban a node: its certificates and every renewal are refused at once');
+  const body = z
+    .strictObject({ reason: text(1024).optional() })
+    .meta({ id: 'NodeDisable', description: 'Why the node is disabled, for the record' });
+  app.post('/nodes/:node/disable', { ...disable, schema: { ...disable.schema, body } }, async (request) =>
+    viewOf(await nodes.disable(request.params.node, { actor: request.identity, ...defined(request.body) })),
+  );
+  app.post('/nodes/:node/enable', act('enable', 'Lift the ban of a node'), async (request) =>
+    viewOf(await nodes.enable(request.params.node, request.identity)),
+  );
+  app.post('/nodes/:node/replace', act('replace', 'Expect a node again that is being rebuilt under its name'), async (request) =>
+    viewOf(await nodes.replace(request.params.node, request.identity)),
+  );
+}
+
+function viewOf(node: Node): z.output<typeof nodeSchema> {
+  const { name, uid, state, addresses, dnsNames, labels, createdAt, createdBy, joinedAt, disabledAt } = node;
+  return defined({
+    name,
+    uid,
+    state,
+    addresses: [...addresses],
+    dnsNames: [...dnsNames],
+    labels: { ...labels },
+    createdAt: timeOf(createdAt),
+    createdBy,
+    joinedAt: optionalTime(joinedAt),
+    disabledAt: optionalTime(disabledAt),
+  });
+}

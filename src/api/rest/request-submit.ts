@@ -1,0 +1,97 @@
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+
+import type { Context } from '../../context.js';
+import type { CertificateRequest, RequestDraft } from '../../csr/types.js';
+import { RotundaError } from '../../errors.js';
+import { negotiate, pemChainType } from './accept.js';
+import type { RestApp } from './app.js';
+import { requestSchema, requestView, type RequestView } from './request-view.js';
+import { json, jsonOrPem, nameText, problems, text } from './schemas.js';
+
+const draftSchema = z
+  .strictObject({
+    signerName: text(571).meta({ description: 'The profile, such as `kubernetes.io/kubelet-serving`' }),
+    request: z.string().min(1).max(61_440).meta({ description: 'One PKCS#10 request, PEM, and nothing beside it' }),
+    usages: z
+      .array(text(64))
+      .max(32)
+      .optional()
+      .meta({ description: "Kubernetes' names for key usages; what the profile requires when left out" }),
+    expirationSeconds: z.number().int().min(600).max(2_147_483_647).optional(),
+    name: nameText.optional().meta({ description: 'Name of the request; made up when left out' }),
+  })
+  .meta({ id: 'RequestDraft', description: 'A certificate signing request to submit' });
+
+type Draft = z.output<typeof draftSchema>;
+
+const access = { verb: 'create', group: 'certificates.k8s.io', resource: 'certificatesigningrequests' };
+
+/** Answers when what can be decided at once is decided, so that a machine needs one call for its certificate. */
+export function submitRoute(app: RestApp, { requests, config }: Context): void {
+  app.post(
+    '/requests',
+    {
+      config: { access },
+      schema: {
+        operationId: 'createRequest',
+        summary: 'Submit a request; the certificate chain at once where it can be decided at once',
+        tags: ['requests'],
+        body: draftSchema,
+        response: {
+          201: jsonOrPem('Issued', requestSchema),
+          202: json('Held or pending: `message` says what it waits for', requestSchema),
+          ...problems,
+        },
+      },
+    },
+    async (request, reply) => {
+      const format = negotiate(request.headers.accept);
+      const usages = request.body.usages ?? usagesOf(config.profiles, request.body.signerName);
+      const submitted = await requests.submit(request.identity, draftOf(request.body, usages));
+      const settled = await submitted.settled;
+      return answer(reply, format, settled.request);
+    },
+  );
+}
+
+/** A profile says which usages its certificates have, so a caller need not. Throws 'invalid' for a signer that is not there. */
+function usagesOf(profiles: Context['config']['profiles'], signerName: string): readonly string[] {
+  const profile = profiles.find((candidate) => candidate.signerName === signerName);
+  if (profile !== undefined) return profile.usages.required;
+  const message = `no profile has the signer name ${JSON.stringify(signerName)}`;
+  const hint = `known: ${profiles.map((candidate) => candidate.signerName).join(', ')}`;
+  throw new RotundaError('invalid', message, { hint, causes: [{ field: 'signerName', reason: 'FieldValueNotSupported', message }] });
+}
+
+function draftOf(body: Draft, usages: readonly string[]): RequestDraft {
+  const { signerName, expirationSeconds, name } = body;
+  return {
+    metadata: name === undefined ? { generateName: 'request-' } : { name },
+    spec: {
+      signerName,
+      request: Buffer.from(body.request, 'utf8').toString('base64'),
+      usages: [...usages],
+      ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+    },
+    pem: 'strict',
+  };
+}
+
+function answer(reply: FastifyReply, format: 'json' | 'pem', stored: CertificateRequest): FastifyReply {
+  const view = requestView(stored);
+  if (view.state === 'denied' || view.state === 'failed') throw refused(view);
+  reply.header('location', `/pki/v1/requests/${encodeURIComponent(view.name)}`).header('vary', 'accept');
+  if (view.certificate === undefined) return reply.code(202).send(view);
+  reply.code(201);
+  return format === 'pem' ? reply.type(pemChainType).send(view.certificate) : reply.send(view);
+}
+
+/** The request object exists and says the same; the caller who only looks at the status must not take it for success. */
+function refused(view: RequestView): RotundaError {
+  const detail = view.message ?? view.reason ?? `the request is ${view.state}`;
+  return new RotundaError(view.state === 'denied' ? 'denied' : 'invalid', detail, {
+    hint: `rotunda request explain ${view.name} shows rule by rule why`,
+    object: { resource: 'requests', name: view.name },
+  });
+}
