@@ -101,7 +101,8 @@ function highAvailability(config: Config): FieldCause[] {
     {
       field: 'keyEncryptionKey',
       reason: 'FieldValueRequired',
-      message: 'must be set when the store is PostgreSQL, because every replica needs the same key (file, environment, passphraseFile or passphraseEnvironment)',
+      message:
+        'must be set when the store is PostgreSQL, because every replica needs the same key (file, environment, passphraseFile or passphraseEnvironment)',
     },
   ];
 }

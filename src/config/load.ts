@@ -37,7 +37,12 @@ export function loadConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv = process.
     ...(flags.dataDir === undefined ? {} : { dataDir: flags.dataDir }),
     ...(flags.listen === undefined ? {} : { listen: flags.listen }),
   };
-  const raw = { apiVersion: 'rotunda.dev/v1alpha1', ...(flags.configFile === undefined ? {} : { apiVersion: undefined }), ...file, ...fromFlags };
+  const raw = {
+    apiVersion: 'rotunda.dev/v1alpha1',
+    ...(flags.configFile === undefined ? {} : { apiVersion: undefined }),
+    ...file,
+    ...fromFlags,
+  };
   return buildConfig(parseFile(raw), env);
 }
 
@@ -58,7 +63,10 @@ function readYaml(file: string): Record<string, unknown> {
   if (problem !== undefined) throw new RotundaError('bad-request', `${file} is not YAML: ${problem.message}`);
   const value: unknown = document.toJS();
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new RotundaError('bad-request', `${file} must be a YAML mapping that starts with apiVersion: rotunda.dev/v1alpha1`);
+    throw new RotundaError(
+      'bad-request',
+      `${file} must be a YAML mapping that starts with apiVersion: rotunda.dev/v1alpha1`,
+    );
   }
   return value as Record<string, unknown>;
 }
@@ -70,7 +78,10 @@ function parseFile(raw: unknown): ConfigFile {
 }
 
 function causeOf(issue: z.core.$ZodIssue): FieldCause {
-  const field = issue.path.map((part) => (typeof part === 'number' ? `[${String(part)}]` : `.${String(part)}`)).join('').replace(/^\./, '');
+  const field = issue.path
+    .map((part) => (typeof part === 'number' ? `[${String(part)}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '');
   const value = issue.input === undefined ? 'not set' : JSON.stringify(issue.input);
   const unknown = issue.code === 'unrecognized_keys';
   return {
@@ -93,10 +104,13 @@ function buildConfig(file: ConfigFile, env: NodeJS.ProcessEnv): Config {
     keyEncryptionKey: keyEncryptionKey(file, dataDir, env),
     rings: ringsOf(file, topology),
     topology,
-    profiles: mergeProfiles(builtInProfiles(topology, lifetimes), (file.profiles ?? []).map((raw) => buildProfile(raw, topology))),
+    profiles: mergeProfiles(
+      builtInProfiles(topology, lifetimes),
+      (file.profiles ?? []).map((raw) => buildProfile(raw, topology)),
+    ),
     nodeApproval: file.nodeApproval === 'upstream-any-node-name' ? 'upstream' : 'enrolled',
     headerTrust: file.allowInsecureSharedCA !== true,
-    log: { level: file.log?.level ?? 'info' },
+    log: { level: file.log?.level ?? logLevel(env) },
   };
   const causes = contradictions(config, { allowInsecureSharedCA: file.allowInsecureSharedCA === true });
   if (causes.length > 0) throw invalid(causes);
@@ -158,7 +172,9 @@ function readSecretVariable(env: NodeJS.ProcessEnv, variable: string, field: str
 }
 
 function definedOf<T extends object>(value: T): { [K in keyof T]-?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as { [K in keyof T]-?: Exclude<T[K], undefined> };
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as {
+    [K in keyof T]-?: Exclude<T[K], undefined>;
+  };
 }
 
 function deepFreeze<T>(value: T): T {
@@ -167,4 +183,15 @@ function deepFreeze<T>(value: T): T {
     for (const inner of Object.values(value)) deepFreeze(inner);
   }
   return value;
+}
+
+const levels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+
+function logLevel(env: NodeJS.ProcessEnv): Config['log']['level'] {
+  const wanted = env['ROTUNDA_LOG_LEVEL'];
+  if (wanted === undefined || wanted === '') return 'info';
+  const known = levels.find((level) => level === wanted);
+  if (known !== undefined) return known;
+  const message = `${JSON.stringify(wanted)}: must be one of ${levels.join(', ')}`;
+  throw invalid([{ field: '$ROTUNDA_LOG_LEVEL', reason: 'FieldValueNotSupported', message }]);
 }

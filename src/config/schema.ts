@@ -30,7 +30,9 @@ const keyEncryptionKeySchema = z.union(
 
 const storeSchema = z.union(
   [
-    z.strictObject({ url: z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, 'must be sqlite:PATH or postgres://…') }),
+    z.strictObject({
+      url: z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, 'must be sqlite:PATH or postgres://…'),
+    }),
     z.strictObject({ urlFile: z.string().min(1) }),
     z.strictObject({ urlEnvironment: z.string().min(1) }),
   ],
