@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely';
+import type { Insertable, Kysely, Transaction } from 'kysely';
 
 import type { Schema } from './schema.js';
 
@@ -21,6 +21,8 @@ export type WriteTx = {
   nextRevision(): number;
   /** Appends to the change log and, once committed, to the feed. Its revision comes from nextRevision. */
   publish(change: Change): Promise<void>;
+  /** Appends to the audit log. Nothing in a write reads that, so its rows are inserted together at the batch's end. */
+  appendAudit(event: Insertable<Schema['audit_events']>): void;
   /** Runs after the commit is durable, never when it fails. */
   onCommit(effect: () => void): void;
 };
@@ -33,7 +35,10 @@ export type ChangeFeed = {
    * Calls `listener` for each change with a revision above `after`, first from the log, then live, without a gap or a
    * repeat. With `name`, only that object's changes. Throws RotundaError 'expired' when the log no longer reaches back to `after`.
    */
-  subscribe(options: { resource: string; name?: string; after: number }, listener: (change: Change) => void): Promise<Subscription>;
+  subscribe(
+    options: { resource: string; name?: string; after: number },
+    listener: (change: Change) => void,
+  ): Promise<Subscription>;
   /** The revision up to which everything has been delivered to subscribers. */
   current(): number;
 };

@@ -1,0 +1,245 @@
+import type { Insertable } from 'kysely';
+import type { Logger } from 'pino';
+
+import type { Clock } from '../clock.js';
+import { RotundaError } from '../errors.js';
+import { translateError } from './dialect.js';
+import { insertAuditEvents } from './queries/audit-events.js';
+import { insertChanges } from './queries/changes.js';
+import type { Schema } from './schema.js';
+import type { Engine, WriteSession } from './session.js';
+import type { Change, WriteTx } from './types.js';
+
+/** What one commit brought. Revisions between `before` and `after` that no change carries belong to no watched object. */
+export type Committed = { readonly before: number; readonly after: number; readonly changes: readonly Change[] };
+
+export type GroupCommit = {
+  write<T>(work: (tx: WriteTx) => Promise<T>): Promise<T>;
+  /** Refuses new writes and resolves when those that wait are through. */
+  close(): Promise<void>;
+};
+
+type Options = {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly committed: (batch: Committed) => void;
+};
+
+type Job = {
+  readonly work: (tx: WriteTx) => Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+type Outcome = { readonly job: Job } & (
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
+);
+
+/** A work failed after it had written, so that everything in its transaction is undone. */
+const undone = Symbol('undone');
+
+/** Works per transaction: beyond this the fsync is spread thin enough, and one caller's wait stays short. */
+const largestBatch = 64;
+
+/**
+ * Runs many works, one after the other, in one transaction with one fsync. A batch begins on the next turn of the event
+ * loop, so that all that arrived with this one share it; those that arrive while a commit is under way form the next.
+ */
+export function createGroupCommit(options: Options): GroupCommit {
+  const queue: Job[] = [];
+  let scheduled = false;
+  let closed = false;
+  let idle: (() => void) | undefined;
+
+  const run = async (): Promise<void> => {
+    const jobs = queue.splice(0, largestBatch);
+    await commitBatch(options, jobs);
+    scheduled = queue.length > 0;
+    if (scheduled) setImmediate(start);
+    else idle?.();
+  };
+  const start = (): void => void run();
+  return {
+    write: <T>(work: (tx: WriteTx) => Promise<T>) =>
+      new Promise<T>((resolve, reject) => {
+        if (closed) {
+          reject(new RotundaError('unavailable', 'The store is closed'));
+          return;
+        }
+        queue.push({ work, resolve: resolve as (value: unknown) => void, reject });
+        if (scheduled) return;
+        scheduled = true;
+        setImmediate(start);
+      }),
+    async close() {
+      closed = true;
+      if (scheduled) await new Promise<void>((resolve) => (idle = resolve));
+    },
+  };
+}
+
+/** Commits what the jobs do and settles every one of them. Never rejects. */
+async function commitBatch(options: Options, jobs: readonly Job[]): Promise<void> {
+  try {
+    const batch = await attempt(options, jobs, 'together').catch((error: unknown) => {
+      if (error !== undone) throw error;
+      return attempt(options, jobs, 'apart');
+    });
+    settle(options, batch);
+  } catch (error) {
+    const reason = translateError(error);
+    for (const job of jobs) job.reject(reason);
+  }
+}
+
+type Batch = {
+  readonly outcomes: Outcome[];
+  readonly effects: (() => void)[];
+  readonly committed: Committed;
+};
+
+/**
+ * One transaction over all jobs. `together` is the fast way: a work that fails before it wrote is left out, one that
+ * fails later throws `undone`. `apart` puts a savepoint around each work and so can undo any of them alone.
+ */
+async function attempt(options: Options, jobs: readonly Job[], mode: 'together' | 'apart'): Promise<Batch> {
+  return options.engine.transaction(async (db, session) => {
+    const before = session.counter;
+    const scratch = openScratch(options.clock);
+    const tx = writeTx(db, session, scratch);
+    const outcomes: Outcome[] = [];
+    for (const job of jobs) {
+      outcomes.push(
+        await (mode === 'together' ? runTogether(job, tx, session, scratch) : runApart(job, tx, session, scratch)),
+      );
+    }
+    await scratch.flush(db);
+    scratch.closed = true;
+    scratch.changes.sort((a, b) => a.revision - b.revision);
+    return {
+      outcomes,
+      effects: scratch.effects,
+      committed: { before, after: session.counter, changes: scratch.changes },
+    };
+  });
+}
+
+async function runTogether(job: Job, tx: WriteTx, session: WriteSession, scratch: Scratch): Promise<Outcome> {
+  const mark = scratch.mark(session);
+  const writes = session.writes();
+  try {
+    const value = await job.work(tx);
+    if (session.aborted()) throw undone;
+    return { job, ok: true, value };
+  } catch (error) {
+    if (session.writes() !== writes || session.aborted()) throw undone;
+    scratch.reset(session, mark);
+    return { job, ok: false, error };
+  }
+}
+
+async function runApart(job: Job, tx: WriteTx, session: WriteSession, scratch: Scratch): Promise<Outcome> {
+  const mark = scratch.mark(session);
+  await session.savepoint();
+  try {
+    const value = await job.work(tx);
+    await scratch.flush(tx.db);
+    await session.releaseSavepoint();
+    return { job, ok: true, value };
+  } catch (error) {
+    scratch.reset(session, mark);
+    await session.rollbackToSavepoint();
+    return { job, ok: false, error };
+  }
+}
+
+function settle(options: Options, batch: Batch): void {
+  for (const effect of batch.effects) {
+    try {
+      effect();
+    } catch (error) {
+      options.logger.error({ err: error }, 'an effect after a commit failed');
+    }
+  }
+  options.committed(batch.committed);
+  for (const outcome of batch.outcomes) {
+    if (outcome.ok) outcome.job.resolve(outcome.value);
+    else outcome.job.reject(translateError(outcome.error));
+  }
+}
+
+type Mark = { readonly counter: number; readonly changes: number; readonly events: number; readonly effects: number };
+
+/** What the works of one batch have asked for beside their own statements. */
+type Scratch = {
+  readonly changes: Change[];
+  readonly events: Insertable<Schema['audit_events']>[];
+  readonly effects: (() => void)[];
+  closed: boolean;
+  mark(session: WriteSession): Mark;
+  reset(session: WriteSession, mark: Mark): void;
+  /** Inserts the changes and audit events that are not inserted yet. */
+  flush(db: WriteTx['db']): Promise<void>;
+};
+
+function openScratch(clock: Clock): Scratch {
+  let changesDone = 0;
+  let eventsDone = 0;
+  const scratch: Scratch = {
+    changes: [],
+    events: [],
+    effects: [],
+    closed: false,
+    mark: (session) => ({
+      counter: session.counter,
+      changes: scratch.changes.length,
+      events: scratch.events.length,
+      effects: scratch.effects.length,
+    }),
+    reset(session, mark) {
+      session.counter = mark.counter;
+      scratch.changes.length = mark.changes;
+      scratch.events.length = mark.events;
+      scratch.effects.length = mark.effects;
+      changesDone = Math.min(changesDone, mark.changes);
+      eventsDone = Math.min(eventsDone, mark.events);
+    },
+    async flush(db) {
+      const createdAt = clock.now().getTime();
+      const changes = scratch.changes
+        .slice(changesDone)
+        .map((change) => ({ ...change, previous: change.previous ?? null, created_at: createdAt }));
+      const events = scratch.events.slice(eventsDone);
+      changesDone = scratch.changes.length;
+      eventsDone = scratch.events.length;
+      await Promise.all([insertChanges(db, changes), insertAuditEvents(db, events)]);
+    },
+  };
+  return scratch;
+}
+
+function writeTx(db: WriteTx['db'], session: WriteSession, scratch: Scratch): WriteTx {
+  const open = (): Scratch => {
+    if (scratch.closed) throw new Error('a write was used after it ended');
+    return scratch;
+  };
+  return {
+    db,
+    nextRevision() {
+      open();
+      session.counter += 1;
+      return session.counter;
+    },
+    publish(change) {
+      open().changes.push(change);
+      return Promise.resolve();
+    },
+    appendAudit(event) {
+      open().events.push(event);
+    },
+    onCommit(effect) {
+      open().effects.push(effect);
+    },
+  };
+}
