@@ -9,7 +9,8 @@ export type NameAttribute = { readonly oid: string; readonly value: string };
 /** A distinguished name as its attributes in encoded order, one per RDN (multi-valued RDNs are flattened in order). */
 export type DistinguishedName = readonly NameAttribute[];
 
-export type KeyType = 'ec-p256' | 'ec-p384' | 'ec-p521' | 'rsa' | 'ed25519';
+/** `ec-p224` can be read and verified, as upstream does, and is never signed. */
+export type KeyType = 'ec-p224' | 'ec-p256' | 'ec-p384' | 'ec-p521' | 'rsa' | 'ed25519';
 
 /** A public key out of a CSR or certificate. */
 export type SubjectKey = {
@@ -39,6 +40,15 @@ export type VerifiedCsr = {
   /** The request as DER, re-encoded from what was read. */
   readonly der: Buffer;
 };
+
+/**
+ * A rule that upstream does not have and Rotunda never signs against. `field` is the place inside the request
+ * (`subject`, `key`, `subjectAltName[2]`, `extensionRequest`), `rule` a stable word for logs and metrics.
+ */
+export type CsrProblem = { readonly field: string; readonly rule: string; readonly message: string };
+
+/** A CSR that upstream would accept at create, with all that keeps Rotunda from ever signing it. */
+export type ReadCsr = VerifiedCsr & { readonly problems: readonly CsrProblem[] };
 
 /** RFC 5280 extended key usages by Kubernetes' usage names are resolved to these. */
 export type KeyUsage =
