@@ -84,10 +84,12 @@ function causeOf(issue: z.core.$ZodIssue): FieldCause {
     .replace(/^\./, '');
   const value = issue.input === undefined ? 'not set' : JSON.stringify(issue.input);
   const unknown = issue.code === 'unrecognized_keys';
+  // A database address may hold a password.
+  const secret = issue.path[0] === 'store';
   return {
     field: field === '' ? '(file)' : field,
     reason: unknown ? 'FieldValueNotSupported' : 'FieldValueInvalid',
-    message: unknown ? `unknown field ${issue.keys.join(', ')}` : `${value}: ${issue.message}`,
+    message: unknown ? `unknown field ${issue.keys.join(', ')}` : secret ? issue.message : `${value}: ${issue.message}`,
   };
 }
 
