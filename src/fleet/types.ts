@@ -15,7 +15,12 @@ export type Node = {
   readonly disabledAt: number | undefined;
 };
 
-export type NodeDraft = { readonly name: string; readonly addresses?: readonly string[]; readonly dnsNames?: readonly string[]; readonly labels?: Readonly<Record<string, string>> };
+export type NodeDraft = {
+  readonly name: string;
+  readonly addresses?: readonly string[];
+  readonly dnsNames?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+};
 
 export type Nodes = {
   /** Throws 'already-exists', 'invalid' (RFC 1123 name, IP text, DNS names). */
@@ -24,7 +29,10 @@ export type Nodes = {
   ensure(tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node>;
   /** Replaces addresses, names, labels where given. */
   update(name: string, change: Omit<NodeDraft, 'name'>, actor: Identity): Promise<Node>;
-  list(options: { limit: number; continue?: string }): Promise<{ items: readonly Node[]; continue: string | undefined }>;
+  list(options: {
+    limit: number;
+    continue?: string;
+  }): Promise<{ items: readonly Node[]; continue: string | undefined }>;
   /** Throws 'not-found'. */
   get(name: string): Promise<Node>;
   find(name: string): Promise<Node | undefined>;
@@ -39,11 +47,26 @@ export type Nodes = {
    * is still expected. Throws 'forbidden' when the node is not expected (any more) or was replaced 5 times.
    */
   claim(tx: WriteTx, claim: { node: string; profile: string; serial: string; now: number }): Promise<void>;
+  /**
+   * A certificate of this node is being given to it, whoever asked: while the machine is being replaced, bans all that
+   * were issued before. Throws 'forbidden' for a disabled node.
+   */
+  issued(tx: WriteTx, certificate: { node: string; serial: string; now: number }): Promise<void>;
+  /** A certificate of this node authenticated for the first time: joined, unless it is the old machine of a replacement. */
+  firstUsed(
+    tx: WriteTx,
+    use: { node: string; serial: string; requester: string; issuedAt: number; now: number },
+  ): Promise<void>;
   /** The node's first certificate authenticated: joined. */
   joined(tx: WriteTx, name: string, now: number): Promise<void>;
 };
 
-export type EtcdCluster = { readonly name: string; readonly clientNames: readonly string[]; readonly createdAt: number; readonly createdBy: string };
+export type EtcdCluster = {
+  readonly name: string;
+  readonly clientNames: readonly string[];
+  readonly createdAt: number;
+  readonly createdBy: string;
+};
 
 export type EtcdMember = {
   readonly cluster: string;
@@ -75,7 +98,12 @@ export type EtcdClusters = {
   /** Refused while it has members. */
   delete(name: string, actor: Identity): Promise<void>;
   addMember(cluster: string, draft: EtcdMemberDraft, actor: Identity): Promise<EtcdMember>;
-  updateMember(cluster: string, name: string, change: Partial<Omit<EtcdMemberDraft, 'name'>>, actor: Identity): Promise<EtcdMember>;
+  updateMember(
+    cluster: string,
+    name: string,
+    change: Partial<Omit<EtcdMemberDraft, 'name'>>,
+    actor: Identity,
+  ): Promise<EtcdMember>;
   members(cluster: string): Promise<readonly EtcdMember[]>;
   member(cluster: string, name: string): Promise<EtcdMember>;
   /** Removes the member and bans its certificates. */

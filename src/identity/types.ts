@@ -20,7 +20,16 @@ export type Identity = {
   readonly roles: readonly Role[];
 };
 
-export type Role = 'admin' | 'operator' | 'viewer' | 'cluster-admin' | 'node' | 'member' | 'bootstrapper' | 'authenticated' | 'anonymous';
+export type Role =
+  | 'admin'
+  | 'operator'
+  | 'viewer'
+  | 'cluster-admin'
+  | 'node'
+  | 'member'
+  | 'bootstrapper'
+  | 'authenticated'
+  | 'anonymous';
 
 /** What arrives with a request. */
 export type Credentials = {
@@ -72,7 +81,11 @@ export type Token = {
 };
 
 export type TokenDraft = {
-  readonly node?: { readonly name: string; readonly addresses: readonly string[]; readonly dnsNames: readonly string[] };
+  readonly node?: {
+    readonly name: string;
+    readonly addresses: readonly string[];
+    readonly dnsNames: readonly string[];
+  };
   /** `CLUSTER/NAME`; the member must be enrolled. */
   readonly etcdMember?: { readonly cluster: string; readonly name: string };
   readonly controlPlane?: string;
@@ -94,6 +107,8 @@ export type Tokens = {
   revoke(id: string, actor: Identity): Promise<Token>;
   /** Facts of a live token (expiry checked), or undefined. For rules. */
   facts(id: string): Promise<TokenFacts | undefined>;
+  /** Live tokens that sign cluster-info, with the secrets that the signature needs. For that and nothing else. */
+  signers(): Promise<readonly { readonly id: string; readonly secret: string }[]>;
   /**
    * Issuing's half of using up, inside its transaction: notes that `profile` was given as `serial`, and bans the serial
    * that it replaces. Throws 'forbidden' when the token may not have this (used, revoked, expired, replaced 5 times).

@@ -1,0 +1,53 @@
+import { invalid, type FieldCause, RotundaError } from '../errors.js';
+import type { NodeRow } from '../store/queries/nodes.js';
+import { cause, checkAddress, checkDnsName, checkLabels, checkList, checkNodeName } from './names.js';
+import type { Node, NodeDraft } from './types.js';
+
+export type NodeFields = {
+  readonly addresses: readonly string[] | undefined;
+  readonly dnsNames: readonly string[] | undefined;
+  readonly labels: Readonly<Record<string, string>> | undefined;
+};
+
+export function nodeOf(row: NodeRow): Node {
+  return {
+    name: row.name,
+    uid: row.uid,
+    state: row.state,
+    addresses: JSON.parse(row.addresses) as string[],
+    dnsNames: JSON.parse(row.dns_names) as string[],
+    labels: JSON.parse(row.labels) as Record<string, string>,
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    joinedAt: row.joined_at ?? undefined,
+    disabledAt: row.disabled_at ?? undefined,
+  };
+}
+
+/** Being rebuilt under its old name: expected again after it had joined. */
+export function isBeingReplaced(row: NodeRow): boolean {
+  return row.state === 'expected' && row.joined_at !== null;
+}
+
+/** Checks what a draft or a change says; fields that it leaves out stay undefined. Throws 'invalid' with every broken rule. */
+export function readNodeFields(draft: NodeDraft): NodeFields {
+  const causes: FieldCause[] = [];
+  const name = checkNodeName(draft.name);
+  if ('problem' in name) causes.push(cause('name', draft.name, name.problem));
+  const addresses = draft.addresses && checkList('addresses', draft.addresses, checkAddress);
+  const dnsNames = draft.dnsNames && checkList('dnsNames', draft.dnsNames, checkDnsName);
+  causes.push(...(addresses?.causes ?? []), ...(dnsNames?.causes ?? []), ...checkLabels('labels', draft.labels ?? {}));
+  if (causes.length > 0) throw invalid(causes, { resource: 'nodes', kind: 'Node', name: draft.name });
+  return { addresses: addresses?.values, dnsNames: dnsNames?.values, labels: draft.labels };
+}
+
+export function noSuchNode(name: string): RotundaError {
+  return new RotundaError('not-found', `there is no node ${JSON.stringify(name)}`, {
+    object: { resource: 'nodes', kind: 'Node', name },
+  });
+}
+
+/** The union of two lists, sorted. */
+export function union(a: readonly string[], b: readonly string[]): readonly string[] {
+  return [...new Set([...a, ...b])].sort();
+}

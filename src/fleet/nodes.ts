@@ -1,0 +1,249 @@
+import type { Audit } from '../audit/types.js';
+import type { Clock, Random } from '../clock.js';
+import { RotundaError } from '../errors.js';
+import { banCertificatesOf } from '../identity/ban-certificates.js';
+import type { Bans, Identity } from '../identity/types.js';
+import { deleteNode, findNode, insertNode, listNodes, type NodeRow, updateNode } from '../store/queries/nodes.js';
+import { revokeTokensOf } from '../store/queries/tokens.js';
+import type { Store, WriteTx } from '../store/types.js';
+import { makeUid } from './names.js';
+import { createNodeJoining } from './node-joining.js';
+import { type NodeFields, nodeOf, noSuchNode, readNodeFields, union } from './node-records.js';
+import type { FactsChanged, Node, NodeDraft, Nodes } from './types.js';
+
+export type NodesOptions = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly audit: Audit;
+  readonly bans: Bans;
+  /** The ring whose certificates authenticate nodes; a disabled node's name is banned there. */
+  readonly clientRing: string;
+  readonly factsChanged: FactsChanged;
+};
+
+type Change = {
+  readonly set: Partial<NodeRow>;
+  readonly action: string;
+  readonly detail?: Readonly<Record<string, unknown>>;
+};
+type Room = NodesOptions & {
+  /** Writes one change of one node with its revision, its audit event, and the call that re-opens waiting requests. */
+  readonly change: (tx: WriteTx, row: NodeRow, change: Change, actor: Identity, now: number) => Promise<Node>;
+};
+
+const mostPerPage = 500;
+
+/** The enrolled machines. Every change is one transaction with its audit event. */
+export function createNodes(options: NodesOptions): Nodes {
+  const { store } = options;
+  const room: Room = { ...options, change: changeOf(options) };
+  return {
+    enrol: (draft, actor) =>
+      store.write(async (tx) => {
+        const fields = readNodeFields(draft);
+        if ((await findNode(tx.db, draft.name)) !== undefined) {
+          const object = { resource: 'nodes', kind: 'Node', name: draft.name };
+          throw new RotundaError('already-exists', `node ${JSON.stringify(draft.name)} is enrolled already`, {
+            object,
+          });
+        }
+        return insert(room, tx, draft.name, fields, actor);
+      }),
+    ensure: (tx, draft, actor) => ensure(room, tx, draft, actor),
+    update: (name, change, actor) => store.write((tx) => update(room, tx, { ...change, name }, actor)),
+    list: (page) => list(store, page),
+    get: async (name) => {
+      const row = await findNode(store.db, name);
+      if (row === undefined) throw noSuchNode(name);
+      return nodeOf(row);
+    },
+    find: async (name) => {
+      const row = await findNode(store.db, name);
+      return row === undefined ? undefined : nodeOf(row);
+    },
+    disable: (name, { actor, reason }) => store.write((tx) => disable(room, tx, { name, actor, reason })),
+    enable: (name, actor) => store.write((tx) => enable(room, tx, name, actor)),
+    replace: (name, actor) => store.write((tx) => replace(room, tx, name, actor)),
+    delete: (name, actor) => store.write((tx) => remove(room, tx, name, actor)),
+    ...createNodeJoining(options),
+  };
+}
+
+function changeOf({ audit, factsChanged }: NodesOptions): Room['change'] {
+  return async (tx, row, { set, action, detail = {} }, actor, now) => {
+    const revision = tx.nextRevision();
+    await updateNode(tx.db, row.name, { ...set, revision });
+    await audit.record(tx, {
+      action,
+      actor: actor.username,
+      resource: 'nodes',
+      name: row.name,
+      outcome: 'ok',
+      detail,
+      at: now,
+    });
+    tx.onCommit(() => {
+      factsChanged({ node: row.name });
+    });
+    return nodeOf({ ...row, ...set });
+  };
+}
+
+async function mustFind(tx: WriteTx, name: string): Promise<NodeRow> {
+  const row = await findNode(tx.db, name);
+  if (row === undefined) throw noSuchNode(name);
+  return row;
+}
+
+async function insert(room: Room, tx: WriteTx, name: string, fields: NodeFields, actor: Identity): Promise<Node> {
+  const now = room.clock.now().getTime();
+  const { addresses = [], dnsNames = [], labels = {} } = fields;
+  const row: NodeRow = {
+    name,
+    uid: makeUid(room.random),
+    state: 'expected',
+    addresses: JSON.stringify(addresses),
+    dns_names: JSON.stringify(dnsNames),
+    labels: JSON.stringify(labels),
+    created_at: now,
+    created_by: actor.username,
+    joined_at: null,
+    disabled_at: null,
+    claims: '{}',
+    revision: tx.nextRevision(),
+  };
+  await insertNode(tx.db, row);
+  const detail = { addresses, dnsNames };
+  await room.audit.record(tx, {
+    action: 'node.enrolled',
+    actor: actor.username,
+    resource: 'nodes',
+    name,
+    outcome: 'ok',
+    detail,
+    at: now,
+  });
+  tx.onCommit(() => {
+    room.factsChanged({ node: name });
+  });
+  return nodeOf(row);
+}
+
+async function ensure(room: Room, tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node> {
+  const fields = readNodeFields(draft);
+  const row = await findNode(tx.db, draft.name);
+  if (row === undefined) return insert(room, tx, draft.name, fields, actor);
+  if (row.state === 'disabled') throw disabledConflict(draft.name);
+  const node = nodeOf(row);
+  const addresses = union(node.addresses, fields.addresses ?? []);
+  const dnsNames = union(node.dnsNames, fields.dnsNames ?? []);
+  if (addresses.length === node.addresses.length && dnsNames.length === node.dnsNames.length) return node;
+  return setFields(room, tx, row, { addresses, dnsNames, labels: undefined }, actor);
+}
+
+async function update(room: Room, tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node> {
+  const fields = readNodeFields(draft);
+  return setFields(room, tx, await mustFind(tx, draft.name), fields, actor);
+}
+
+function setFields(room: Room, tx: WriteTx, row: NodeRow, fields: NodeFields, actor: Identity): Promise<Node> {
+  const set = {
+    ...(fields.addresses && { addresses: JSON.stringify(fields.addresses) }),
+    ...(fields.dnsNames && { dns_names: JSON.stringify(fields.dnsNames) }),
+    ...(fields.labels && { labels: JSON.stringify(fields.labels) }),
+  };
+  const { addresses, dnsNames } = fields;
+  return room.change(
+    tx,
+    row,
+    { set, action: 'node.updated', detail: { addresses, dnsNames } },
+    actor,
+    room.clock.now().getTime(),
+  );
+}
+
+async function list(store: Store, page: { limit: number; continue?: string }): ReturnType<Nodes['list']> {
+  const limit = Math.max(1, Math.min(page.limit, mostPerPage));
+  const after = page.continue === undefined ? undefined : Buffer.from(page.continue, 'base64url').toString();
+  const rows = await listNodes(store.db, { limit: limit + 1, after });
+  const items = rows.slice(0, limit).map(nodeOf);
+  const last = rows.length > limit ? items.at(-1)?.name : undefined;
+  return { items, continue: last === undefined ? undefined : Buffer.from(last).toString('base64url') };
+}
+
+async function disable(
+  room: Room,
+  tx: WriteTx,
+  options: { name: string; actor: Identity; reason: string | undefined },
+): Promise<Node> {
+  const { name, actor, reason = 'disabled by an operator' } = options;
+  const row = await mustFind(tx, name);
+  if (row.state === 'disabled') return nodeOf(row);
+  const now = room.clock.now().getTime();
+  const value = `system:node:${name}`;
+  await room.bans.add(tx, {
+    kind: 'identity',
+    ring: room.clientRing,
+    value,
+    reason,
+    createdAt: now,
+    createdBy: actor.username,
+  });
+  return room.change(
+    tx,
+    row,
+    { set: { state: 'disabled', disabled_at: now }, action: 'node.disabled', detail: { reason } },
+    actor,
+    now,
+  );
+}
+
+/** A node that had joined counts as joined again, with the certificates it had. */
+async function enable(room: Room, tx: WriteTx, name: string, actor: Identity): Promise<Node> {
+  const row = await mustFind(tx, name);
+  if (row.state !== 'disabled') return nodeOf(row);
+  await room.bans.remove(tx, 'identity', room.clientRing, `system:node:${name}`);
+  const state = row.joined_at === null ? 'expected' : 'joined';
+  const set = { state, disabled_at: null } as const;
+  return room.change(tx, row, { set, action: 'node.enabled' }, actor, room.clock.now().getTime());
+}
+
+/** Its old certificates go on working until the rebuilt machine is given one. */
+async function replace(room: Room, tx: WriteTx, name: string, actor: Identity): Promise<Node> {
+  const row = await mustFind(tx, name);
+  if (row.state === 'disabled') throw disabledConflict(name);
+  const set = { state: 'expected', claims: '{}' } as const;
+  return room.change(tx, row, { set, action: 'node.replaced' }, actor, room.clock.now().getTime());
+}
+
+/** Forgets the node: its live certificates are banned one by one and its tokens revoked, so that its name is free again. */
+async function remove(room: Room, tx: WriteTx, name: string, actor: Identity): Promise<void> {
+  const row = await mustFind(tx, name);
+  const now = room.clock.now().getTime();
+  const cause = { reason: 'cessationOfOperation', actor: actor.username, now };
+  const certificates = await banCertificatesOf(tx, room.bans, { node: name }, cause);
+  await revokeTokensOf(tx.db, { node: name });
+  if (row.state === 'disabled') await room.bans.remove(tx, 'identity', room.clientRing, `system:node:${name}`);
+  await deleteNode(tx.db, name);
+  const detail = { certificates };
+  await room.audit.record(tx, {
+    action: 'node.deleted',
+    actor: actor.username,
+    resource: 'nodes',
+    name,
+    outcome: 'ok',
+    detail,
+    at: now,
+  });
+  tx.onCommit(() => {
+    room.factsChanged({ node: name });
+  });
+}
+
+function disabledConflict(name: string): RotundaError {
+  return new RotundaError('conflict', `node ${JSON.stringify(name)} is disabled`, {
+    object: { resource: 'nodes', kind: 'Node', name },
+    hint: `rotunda node enable ${name} lifts that`,
+  });
+}

@@ -1,0 +1,165 @@
+import { hash } from 'node:crypto';
+
+import type { Logger } from 'pino';
+
+import type { Ca } from '../ca/types.js';
+import type { Clock } from '../clock.js';
+import type { Topology } from '../config/types.js';
+import { RotundaError } from '../errors.js';
+import type { Nodes } from '../fleet/types.js';
+import { findCertificateUse } from '../store/queries/certificate-use.js';
+import type { Store } from '../store/types.js';
+import { identityOf, identityRings } from './certificate-identity.js';
+import { createPathVerifier, type PathVerifier, unauthorized, type VerifiedCertificate } from './certificate-path.js';
+import { recordFirstUse } from './first-use.js';
+import { createLru, type Lru } from './lru.js';
+import { parseToken } from './token-format.js';
+import type { TokenAuthentication } from './tokens.js';
+import type { Authenticator, Bans, Credentials, Identity } from './types.js';
+
+export type AuthenticatorOptions = {
+  readonly store: Store;
+  readonly ca: Ca;
+  readonly tokens: TokenAuthentication;
+  readonly nodes: Nodes;
+  readonly bans: Bans;
+  readonly clock: Clock;
+  readonly topology: Topology;
+  readonly logger: Logger;
+};
+
+/** A certificate that authenticated; its validity, its bundle and the bans are looked at again on every request. */
+type Entry = { readonly verified: VerifiedCertificate; readonly identity: Identity; readonly commonName: string };
+
+type Room = AuthenticatorOptions & {
+  readonly verifier: PathVerifier;
+  /** By SHA-256 of the DER: survives the connection. */
+  readonly byFingerprint: Lru<string, Entry>;
+  /** By the connection's own buffer: spares the hash. */
+  readonly byBuffer: WeakMap<Buffer, Entry>;
+};
+
+const mostCached = 20_000;
+
+/** Whom no credential makes. */
+const anonymous = Object.freeze<Identity>({
+  kind: 'anonymous',
+  username: 'system:anonymous',
+  uid: '',
+  groups: ['system:unauthenticated'],
+  extra: {},
+  roles: ['anonymous'],
+});
+
+/**
+ * Says who calls, as upstream's union of authenticators does: a client certificate first, then a bearer token, and the
+ * first good one wins; one that is bad is an error only when none is good. A certificate is verified per request, so
+ * that a ban, an expiry or a changed bundle counts on open connections too. The bytes of `credentials.certificate` must
+ * not change while the buffer lives.
+ */
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const { ca, topology, logger } = options;
+  const room: Room = {
+    ...options,
+    verifier: createPathVerifier(ca, identityRings(topology)),
+    byFingerprint: createLru(mostCached),
+    byBuffer: new WeakMap(),
+  };
+  return {
+    authenticate: async (credentials) => {
+      const { certificate, authorization } = credentials;
+      if (certificate === undefined && authorization === undefined) return anonymous;
+      const known = certificate === undefined ? undefined : fromCache(room, certificate);
+      if (known !== undefined) return known;
+      try {
+        return await authenticate(room, credentials);
+      } catch (error) {
+        if (error instanceof RotundaError && error.code === 'unauthorized')
+          logger.info({ reason: reasonOf(error) }, 'a credential was refused');
+        throw error;
+      }
+    },
+  };
+}
+
+async function authenticate(room: Room, { certificate, chain = [], authorization }: Credentials): Promise<Identity> {
+  let refused: RotundaError | undefined;
+  if (certificate !== undefined) {
+    try {
+      return await byCertificate(room, certificate, chain);
+    } catch (error) {
+      if (!(error instanceof RotundaError) || error.code !== 'unauthorized') throw error;
+      refused = error;
+    }
+  }
+  const token = bearerToken(authorization);
+  if (token !== undefined) {
+    const parts = parseToken(token);
+    const identity = parts && (await room.tokens.authenticate(parts.id, parts.secret));
+    if (identity !== undefined) return identity;
+    refused ??= unauthorized(
+      parts === undefined ? 'the bearer token is no bootstrap token' : `bootstrap token ${parts.id} is not valid`,
+    );
+  }
+  if (refused !== undefined) throw refused;
+  return anonymous;
+}
+
+/** The token of an Authorization header as upstream reads it; other schemes are no credential here. */
+function bearerToken(authorization: string | undefined): string | undefined {
+  const [scheme = '', token = ''] = (authorization ?? '').trim().split(' ', 2);
+  return scheme.toLowerCase() === 'bearer' && token !== '' ? token : undefined;
+}
+
+function fromCache(room: Room, der: Buffer): Identity | undefined {
+  const entry = room.byBuffer.get(der);
+  return entry !== undefined && problemOf(room, entry) === undefined ? entry.identity : undefined;
+}
+
+/** Why a certificate that was good does not count now; undefined when it does. */
+function problemOf({ ca, bans, clock }: Room, { verified, commonName }: Entry): string | undefined {
+  const { ring, facts } = verified;
+  const now = clock.now().getTime();
+  if (now < verified.notBefore || now > verified.notAfter) {
+    return `certificate ${facts.serial} is valid from ${new Date(verified.notBefore).toISOString()} to ${new Date(verified.notAfter).toISOString()}`;
+  }
+  if (ca.bundle(ring).generation !== verified.generation) return `the bundle of ring ${ring} has changed`;
+  const ban = bans.isBanned(ring, facts.serial, commonName);
+  return ban === undefined
+    ? undefined
+    : `${ban.kind} ${JSON.stringify(ban.value)} of ring ${ring} is banned: ${ban.reason}`;
+}
+
+async function byCertificate(room: Room, der: Buffer, chain: readonly Buffer[]): Promise<Identity> {
+  const fingerprint = hash('sha256', der, 'hex');
+  const known = room.byFingerprint.get(fingerprint);
+  if (known !== undefined && problemOf(room, known) === undefined) {
+    room.byBuffer.set(der, known);
+    return known.identity;
+  }
+  const entry = await admit(room, der, chain);
+  room.byFingerprint.set(fingerprint, entry);
+  room.byBuffer.set(der, entry);
+  return entry.identity;
+}
+
+/** Verifies from the beginning and, at its first use, records that. */
+async function admit(room: Room, der: Buffer, chain: readonly Buffer[]): Promise<Entry> {
+  const verified = room.verifier.verify(der, chain);
+  const { facts, ring } = verified;
+  const record = await findCertificateUse(room.store.db, facts.serial);
+  if (record !== undefined && (record.fingerprint !== facts.fingerprint || record.ring !== ring)) {
+    throw unauthorized(`the inventory knows serial ${facts.serial} as another certificate`);
+  }
+  const identity = identityOf(verified, record, room.topology);
+  const commonName = facts.subject.findLast((attribute) => attribute.oid === '2.5.4.3')?.value ?? '';
+  const entry: Entry = { verified, identity, commonName };
+  const problem = problemOf(room, entry);
+  if (problem !== undefined) throw unauthorized(problem);
+  if (record?.first_used_at === null) await recordFirstUse(room, record, room.clock.now().getTime());
+  return entry;
+}
+
+function reasonOf(error: RotundaError): string {
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}

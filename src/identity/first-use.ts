@@ -1,0 +1,34 @@
+import type { Nodes } from '../fleet/types.js';
+import { isBannedNow } from '../store/queries/bans.js';
+import { type CertificateUseRow, markFirstUse } from '../store/queries/certificate-use.js';
+import { findEtcdMember, markMemberJoined } from '../store/queries/etcd.js';
+import type { Store, WriteTx } from '../store/types.js';
+import { unauthorized } from './certificate-path.js';
+import type { TokenAuthentication } from './tokens.js';
+
+type Options = { readonly store: Store; readonly nodes: Nodes; readonly tokens: TokenAuthentication };
+
+/**
+ * What the first authentication of a certificate settles, durable before it counts: its token is used up, its node or
+ * member has joined. Throws 'unauthorized' when the certificate was replaced by another just before.
+ */
+export function recordFirstUse(options: Options, certificate: CertificateUseRow, now: number): Promise<void> {
+  return options.store.write((tx) => record(options, tx, certificate, now));
+}
+
+async function record(
+  { nodes, tokens }: Options,
+  tx: WriteTx,
+  certificate: CertificateUseRow,
+  now: number,
+): Promise<void> {
+  const { serial, ring, common_name: commonName, node, cluster, member, token_id: tokenId } = certificate;
+  if (await isBannedNow(tx.db, { ring, serial, commonName })) throw unauthorized(`certificate ${serial} is banned`);
+  if (!(await markFirstUse(tx.db, serial, now))) return;
+  if (tokenId !== null) await tokens.used(tx, { tokenId, serial, now });
+  if (node !== null)
+    await nodes.firstUsed(tx, { node, serial, requester: certificate.requester, issuedAt: certificate.issued_at, now });
+  if (cluster === null || member === null) return;
+  const row = await findEtcdMember(tx.db, cluster, member);
+  if (row?.state === 'expected') await markMemberJoined(tx.db, cluster, member, tx.nextRevision());
+}

@@ -1,0 +1,147 @@
+import { kubeadmNodeGroup } from './token-format.js';
+import type { Attributes, Identity, Role } from './types.js';
+
+export type ResourceAttributes = Exclude<Attributes, { path: string }>;
+
+/** What one role may do. A rule without verbs, resources or paths allows any. */
+export type Rule =
+  | {
+      readonly verbs?: readonly string[];
+      readonly group: string;
+      /** `name`, or `name/subresource`. */
+      readonly resources?: readonly string[];
+      readonly when?: (attributes: ResourceAttributes, identity: Identity) => boolean;
+    }
+  | {
+      readonly verbs: readonly string[];
+      /** Exact, or with a `*` at the end. */
+      readonly paths: readonly string[];
+    };
+
+const certificates = 'certificates.k8s.io';
+const native = 'rotunda.dev';
+const csr = 'certificatesigningrequests';
+const read = ['get', 'list', 'watch'];
+const change = ['create', 'update', 'patch', 'delete', 'deletecollection'];
+
+const discoveryPaths = [
+  '/api',
+  '/api/*',
+  '/apis',
+  '/apis/*',
+  '/openapi',
+  '/openapi/*',
+  '/version',
+  '/version/',
+  '/healthz',
+  '/livez',
+  '/readyz',
+];
+/** kubeadm and load balancers ask without a credential; upstream's role is system:public-info-viewer. */
+const publicPaths = ['/version', '/version/', '/healthz', '/livez', '/readyz'];
+
+/** What anybody may fetch: the anchors, which are public. */
+const publicBundles: Rule = { verbs: read, group: native, resources: ['bundles', 'rings/bundle', 'rings/bundles'] };
+
+const clusterInfo: Rule = {
+  verbs: ['get'],
+  group: '',
+  resources: ['configmaps'],
+  when: ({ namespace, name }) => namespace === 'kube-public' && name === 'cluster-info',
+};
+
+/** Signers of etcd's, the control plane's and the service's own profiles: `[<something>.]rotunda.dev/<profile>`. */
+function isRotundaSigner({ name }: ResourceAttributes): boolean {
+  return /(^|\.)rotunda\.dev(\/|$)/.test(name ?? '*.rotunda.dev') || name === '*';
+}
+
+function isEtcdSigner({ name }: ResourceAttributes): boolean {
+  return name?.startsWith('etcd.rotunda.dev/') ?? false;
+}
+
+/** Creating requests and looking for what became of them, as a kubelet does. Requests hold no secrets. */
+const requester: readonly Rule[] = [{ verbs: ['create', ...read], group: certificates, resources: [csr] }];
+
+/** Role rules, the only place that says who may do what. */
+export const rules: Readonly<Record<Role, readonly Rule[]>> = {
+  /** May do anything; `authorize` does not ask. */
+  admin: [],
+  /**
+   * Runs the fleet: enrolment, tokens, requests, revocation. Not rings and authorities; not requests under the control
+   * plane's and the service's own profiles, and (in the rooms concerned) neither control-plane tokens nor the etcd user
+   * root: with each of these an operator could give out more than an operator has.
+   */
+  operator: [
+    { verbs: read, group: native },
+    {
+      verbs: change,
+      group: native,
+      resources: [
+        'requests',
+        'requests/approval',
+        'nodes',
+        'nodes/disable',
+        'nodes/enable',
+        'nodes/replace',
+        'tokens',
+        'tokens/revoke',
+        'certificates/revoke',
+        'etcdclusters',
+        'etcdmembers',
+        'etcdclusters/members',
+      ],
+    },
+    { verbs: [...read, ...change], group: certificates, resources: [csr, `${csr}/approval`, `${csr}/status`] },
+    {
+      verbs: ['approve', 'sign'],
+      group: certificates,
+      resources: ['signers'],
+      when: (asked) => !isRotundaSigner(asked) || isEtcdSigner(asked),
+    },
+    { verbs: read, group: '', resources: ['events'] },
+    { verbs: read, group: 'events.k8s.io', resources: ['events'] },
+    { verbs: ['get', 'head'], paths: ['*'] },
+  ],
+  /** Reads everything that is not a secret. */
+  viewer: [
+    { verbs: read, group: native },
+    { verbs: read, group: certificates },
+    { verbs: read, group: '', resources: ['events', 'configmaps', 'nodes'] },
+    { verbs: read, group: 'events.k8s.io', resources: ['events'] },
+    { verbs: ['get', 'head'], paths: ['*'] },
+  ],
+  /** `system:masters`: certificates.k8s.io and what kubectl needs around it. Never rotunda.dev, nor signers of other rings. */
+  'cluster-admin': [
+    { group: certificates, when: (asked) => asked.resource !== 'signers' || !isRotundaSigner(asked) },
+    { group: 'authentication.k8s.io' },
+    { group: 'authorization.k8s.io' },
+    { group: '', resources: ['events'] },
+    { group: 'events.k8s.io', resources: ['events'] },
+    clusterInfo,
+    { verbs: ['get', 'head'], paths: ['*'] },
+  ],
+  node: [...requester, { verbs: ['create'], group: certificates, resources: [`${csr}/selfnodeclient`] }],
+  bootstrapper: [
+    ...requester,
+    {
+      verbs: ['create'],
+      group: certificates,
+      resources: [`${csr}/nodeclient`],
+      when: (_attributes, { groups }) => groups.includes(kubeadmNodeGroup),
+    },
+  ],
+  /** Its own requests are told apart by name only: whoever knows the name made it or was told. */
+  member: [{ verbs: ['create', 'get'], group: certificates, resources: [csr] }],
+  authenticated: [
+    { verbs: ['create'], group: 'authentication.k8s.io', resources: ['selfsubjectreviews'] },
+    {
+      verbs: ['create'],
+      group: 'authorization.k8s.io',
+      resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
+    },
+    { verbs: ['get'], paths: discoveryPaths },
+    publicBundles,
+  ],
+  /** Upstream binds cluster-info to the user system:anonymous and to nobody else: with any other credential it is refused. */
+  anonymous: [clusterInfo, { verbs: ['get'], paths: publicPaths }, publicBundles],
+};

@@ -1,0 +1,59 @@
+import type { TokenFacts } from '../csr/types.js';
+import { parseClaims } from '../fleet/claims.js';
+import type { TokenRow } from '../store/queries/tokens.js';
+import { bootstrappersGroup } from './token-format.js';
+import type { Identity, Token } from './types.js';
+
+export function isExpired(row: TokenRow, now: number): boolean {
+  return row.expires_at !== null && now >= row.expires_at;
+}
+
+export function tokenOf(row: TokenRow, now: number): Token {
+  return {
+    id: row.id,
+    kind: row.kind,
+    node: row.node ?? undefined,
+    cluster: row.cluster ?? undefined,
+    member: row.member ?? undefined,
+    groups: JSON.parse(row.groups) as string[],
+    usages: usagesOf(row),
+    description: row.description,
+    reusable: row.reusable === 1,
+    state: row.state === 'active' && isExpired(row, now) ? 'expired' : row.state,
+    expiresAt: row.expires_at ?? undefined,
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    usedAt: row.used_at ?? undefined,
+  };
+}
+
+export function usagesOf(row: TokenRow): Token['usages'] {
+  return JSON.parse(row.usages) as Token['usages'];
+}
+
+export function tokenFactsOf(row: TokenRow): TokenFacts {
+  return {
+    id: row.id,
+    kind: row.kind,
+    ...(row.node !== null && { node: row.node }),
+    ...(row.cluster !== null && { cluster: row.cluster }),
+    ...(row.member !== null && { member: row.member }),
+    reusable: row.reusable === 1,
+    state: row.state,
+    claims: parseClaims(row.claims),
+  };
+}
+
+/** The user behind a token, as upstream's bootstrap token authenticator makes it: groups sorted, then system:authenticated. */
+export function tokenIdentity(row: TokenRow): Identity {
+  const extra = JSON.parse(row.groups) as string[];
+  return {
+    kind: 'token',
+    username: `system:bootstrap:${row.id}`,
+    uid: '',
+    groups: [...[...new Set([bootstrappersGroup, ...extra])].sort(), 'system:authenticated'],
+    extra: {},
+    token: tokenFactsOf(row),
+    roles: ['bootstrapper', 'authenticated'],
+  };
+}

@@ -1,0 +1,183 @@
+import { timingSafeEqual } from 'node:crypto';
+
+import type { Audit } from '../audit/types.js';
+import type { KeyEncryptionKey } from '../ca/types.js';
+import type { Clock, Random } from '../clock.js';
+import type { Topology } from '../config/types.js';
+import { RotundaError } from '../errors.js';
+import type { EtcdClusters, Nodes } from '../fleet/types.js';
+import { findToken, insertToken, listTokens, type TokenRow, updateToken } from '../store/queries/tokens.js';
+import type { Store, WriteTx } from '../store/types.js';
+import { claimToken, type TokenUse, useToken } from './token-claims.js';
+import { type ReadyToken, readTokenDraft } from './token-draft.js';
+import { makeToken, type TokenParts } from './token-format.js';
+import { isExpired, tokenFactsOf, tokenIdentity, tokenOf, usagesOf } from './token-records.js';
+import type { Bans, Identity, Token, TokenDraft, Tokens } from './types.js';
+
+export type TokensOptions = {
+  readonly store: Store;
+  readonly kek: KeyEncryptionKey;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly audit: Audit;
+  readonly nodes: Nodes;
+  readonly etcd: EtcdClusters;
+  readonly bans: Bans;
+  readonly topology: Topology;
+};
+
+export type TokenAuthentication = {
+  /** The user of a live token; undefined when it is unknown, wrong, expired, used up or revoked. */
+  authenticate(id: string, secret: string): Promise<Identity | undefined>;
+  /** A certificate that was given to this token authenticated for the first time. */
+  used(tx: WriteTx, use: TokenUse): Promise<void>;
+};
+
+/** Bootstrap tokens. Secrets rest as a keyed hash, and encrypted too where they must sign cluster-info. */
+export function createTokens(options: TokensOptions): Tokens & TokenAuthentication {
+  const { store, clock } = options;
+  const now = (): number => clock.now().getTime();
+  return {
+    create: (draft, actor) => create(options, draft, actor),
+    list: async () => {
+      const at = now();
+      return (await listTokens(store.db)).map((row) => tokenOf(row, at));
+    },
+    get: async (id) => tokenOf(mustBe(await findToken(store.db, id), id), now()),
+    revoke: (id, actor) => store.write((tx) => revoke(options, tx, id, actor)),
+    facts: async (id) => {
+      const row = await findToken(store.db, id);
+      return row === undefined || isExpired(row, now()) ? undefined : tokenFactsOf(row);
+    },
+    signers: () => signers(options),
+    claim: (tx, claim) => claimToken(options, tx, claim),
+    used: (tx, use) => useToken(options, tx, use),
+    authenticate: (id, secret) => authenticate(options, id, secret),
+  };
+}
+
+const mostAttempts = 5;
+
+async function create(
+  options: TokensOptions,
+  draft: TokenDraft,
+  actor: Identity,
+): Promise<{ token: Token; secret: string }> {
+  const ready = readTokenDraft(draft, actor);
+  if (draft.etcdMember !== undefined) await options.etcd.member(draft.etcdMember.cluster, draft.etcdMember.name);
+  for (let attempt = 1; ; attempt += 1) {
+    const parts = ready.chosen ?? makeToken(options.random);
+    try {
+      const row = await options.store.write((tx) => insert(options, tx, { ready, parts, actor }));
+      return { token: tokenOf(row, row.created_at), secret: parts.secret };
+    } catch (error) {
+      const taken = error instanceof RotundaError && error.code === 'already-exists';
+      if (!taken || ready.chosen !== undefined || attempt === mostAttempts) throw error;
+    }
+  }
+}
+
+async function insert(
+  options: TokensOptions,
+  tx: WriteTx,
+  { ready, parts, actor }: { ready: ReadyToken; parts: TokenParts; actor: Identity },
+): Promise<TokenRow> {
+  if ((await findToken(tx.db, parts.id)) !== undefined) {
+    const object = { resource: 'tokens', kind: 'Token', name: parts.id };
+    throw new RotundaError('already-exists', `token ${parts.id} exists already`, { object });
+  }
+  const at = options.clock.now().getTime();
+  if (ready.enrols !== undefined) await options.nodes.ensure(tx, ready.enrols, actor);
+  const row = rowOf(options, ready, parts, { at, by: actor.username });
+  await insertToken(tx.db, row);
+  const { kind, node, cluster, member, usages, reusable, groups } = ready;
+  await options.audit.record(tx, {
+    action: 'token.created',
+    actor: actor.username,
+    resource: 'tokens',
+    name: row.id,
+    outcome: 'ok',
+    detail: { kind, node, cluster, member, usages, groups, reusable, expiresAt: row.expires_at },
+    at,
+  });
+  return row;
+}
+
+function rowOf(
+  { kek }: TokensOptions,
+  ready: ReadyToken,
+  { id, secret }: TokenParts,
+  created: { at: number; by: string },
+): TokenRow {
+  const signs = ready.usages.includes('signing');
+  return {
+    id,
+    kind: ready.kind,
+    node: ready.node ?? null,
+    cluster: ready.cluster ?? null,
+    member: ready.member ?? null,
+    secret_hash: kek.keyedHash(secret, secretContext(id)),
+    wrapped_secret: signs ? kek.wrap(Buffer.from(secret), secretContext(id)) : null,
+    groups: JSON.stringify(ready.groups),
+    description: ready.description,
+    usages: JSON.stringify(ready.usages),
+    reusable: ready.reusable ? 1 : 0,
+    state: 'active',
+    expires_at: ready.ttlMs === undefined ? null : created.at + ready.ttlMs,
+    created_at: created.at,
+    created_by: created.by,
+    used_at: null,
+    claims: '{}',
+  };
+}
+
+/** Ties a hash or ciphertext to its token, so that no row can carry another's. */
+function secretContext(id: string): string {
+  return `bootstrap-token/${id}`;
+}
+
+async function authenticate(
+  { store, kek, clock }: TokensOptions,
+  id: string,
+  secret: string,
+): Promise<Identity | undefined> {
+  const row = await findToken(store.db, id);
+  // Hashed and compared for an unknown id too, so that the time taken does not tell which ids exist.
+  const presented = Buffer.from(kek.keyedHash(secret, secretContext(id)), 'latin1');
+  const stored = row === undefined ? Buffer.alloc(presented.length) : Buffer.from(row.secret_hash, 'latin1');
+  const same = presented.length === stored.length && timingSafeEqual(presented, stored);
+  if (row === undefined || !same || row.state !== 'active' || isExpired(row, clock.now().getTime())) return undefined;
+  return usagesOf(row).includes('authentication') ? tokenIdentity(row) : undefined;
+}
+
+async function revoke({ clock, audit }: TokensOptions, tx: WriteTx, id: string, actor: Identity): Promise<Token> {
+  const row = mustBe(await findToken(tx.db, id), id);
+  const at = clock.now().getTime();
+  if (row.state === 'revoked') return tokenOf(row, at);
+  await updateToken(tx.db, id, { state: 'revoked' });
+  await audit.record(tx, {
+    action: 'token.revoked',
+    actor: actor.username,
+    resource: 'tokens',
+    name: id,
+    outcome: 'ok',
+    detail: {},
+    at,
+  });
+  return tokenOf({ ...row, state: 'revoked' }, at);
+}
+
+async function signers({ store, kek, clock }: TokensOptions): Promise<{ id: string; secret: string }[]> {
+  const now = clock.now().getTime();
+  return (await listTokens(store.db)).flatMap(({ wrapped_secret: wrapped, ...row }) => {
+    if (wrapped === null || row.state !== 'active' || isExpired({ ...row, wrapped_secret: wrapped }, now)) return [];
+    return [{ id: row.id, secret: kek.unwrap(wrapped, secretContext(row.id)).toString() }];
+  });
+}
+
+function mustBe(row: TokenRow | undefined, id: string): TokenRow {
+  if (row !== undefined) return row;
+  throw new RotundaError('not-found', `there is no token ${JSON.stringify(id)}`, {
+    object: { resource: 'tokens', kind: 'Token', name: id },
+  });
+}

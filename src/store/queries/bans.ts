@@ -1,0 +1,84 @@
+import type { Kysely, Selectable, Transaction } from 'kysely';
+
+import type { Schema } from '../schema.js';
+
+export type BanRow = Selectable<Schema['bans']>;
+
+/** Every ban. The table holds what people and replacements refused, and stays small beside the inventory. */
+export function readBans(db: Kysely<Schema>): Promise<BanRow[]> {
+  return db.selectFrom('bans').selectAll().execute();
+}
+
+/** Writes a ban; one that is there already stays as it was. */
+export async function insertBan(db: Transaction<Schema>, row: BanRow): Promise<void> {
+  await db
+    .insertInto('bans')
+    .values(row)
+    .onConflict((conflict) => conflict.columns(['kind', 'ring', 'value']).doNothing())
+    .execute();
+}
+
+export async function deleteBan(
+  db: Transaction<Schema>,
+  kind: BanRow['kind'],
+  ring: string,
+  value: string,
+): Promise<void> {
+  await db.deleteFrom('bans').where('kind', '=', kind).where('ring', '=', ring).where('value', '=', value).execute();
+}
+
+/** Whether a serial or the identity behind it is banned, as this transaction sees it. */
+export async function isBannedNow(
+  db: Kysely<Schema>,
+  certificate: { readonly ring: string; readonly serial: string; readonly commonName: string },
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('bans')
+    .select('value')
+    .where('ring', '=', certificate.ring)
+    .where((where) =>
+      where.or([
+        where.and([where('kind', '=', 'serial'), where('value', '=', certificate.serial)]),
+        where.and([where('kind', '=', 'identity'), where('value', '=', certificate.commonName)]),
+      ]),
+    )
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Marks a serial revoked in the inventory, once: the first time and reason stay. */
+export async function markRevoked(
+  db: Transaction<Schema>,
+  revocation: { readonly serial: string; readonly at: number; readonly reason: string },
+): Promise<void> {
+  await db
+    .updateTable('certificates')
+    .set({ revoked_at: revocation.at, revocation_reason: revocation.reason })
+    .where('serial', '=', revocation.serial)
+    .where('revoked_at', 'is', null)
+    .execute();
+}
+
+export type LiveCertificate = { readonly serial: string; readonly ring: string; readonly issued_at: number };
+
+/** Live certificates of a node or of an etcd member: not expired, not revoked. */
+export function liveCertificates(
+  db: Kysely<Schema>,
+  owner: { readonly node: string } | { readonly cluster: string; readonly member: string },
+  now: number,
+): Promise<LiveCertificate[]> {
+  const query = db
+    .selectFrom('certificates')
+    .select(['serial', 'ring', 'issued_at'])
+    .where('not_after', '>=', now)
+    .where('revoked_at', 'is', null);
+  if ('node' in owner) return query.where('node', '=', owner.node).execute();
+  return query.where('cluster', '=', owner.cluster).where('member', '=', owner.member).execute();
+}
+
+/** The ring that a serial was signed in, by the ledger: it knows serials whose certificate is not recorded yet. */
+export async function ringOfSerial(db: Kysely<Schema>, serial: string): Promise<string | undefined> {
+  const row = await db.selectFrom('ledger').select('ring').where('serial', '=', serial).executeTakeFirst();
+  return row?.ring;
+}
