@@ -188,7 +188,13 @@ type NodeTable = {
   revision: number;
 };
 
-type EtcdClusterTable = { name: string; client_names: string; created_at: number; created_by: string; revision: number };
+type EtcdClusterTable = {
+  name: string;
+  client_names: string;
+  created_at: number;
+  created_by: string;
+  revision: number;
+};
 
 type EtcdMemberTable = {
   cluster: string;
