@@ -1,0 +1,133 @@
+/** Shapes of the messages that clients send: enough to check types, to find unknown fields and to say so as Go does. */
+export type Shape =
+  | { readonly kind: 'string'; readonly go?: string; readonly keepEmpty?: boolean }
+  | { readonly kind: 'int32' | 'int64' }
+  | { readonly kind: 'boolean'; readonly pointer?: boolean }
+  /** base64 text of bytes. */
+  | { readonly kind: 'bytes' }
+  | { readonly kind: 'time' }
+  /** Taken as it is. */
+  | { readonly kind: 'any' }
+  | { readonly kind: 'list'; readonly go: string; readonly of: Shape; readonly keepEmpty?: boolean }
+  | { readonly kind: 'map'; readonly go: string; readonly of: Shape }
+  | { readonly kind: 'struct'; readonly name: string; readonly go: string; readonly fields: Readonly<Record<string, Shape>>; readonly keepEmpty?: boolean };
+
+export type StructShape = Extract<Shape, { kind: 'struct' }>;
+
+const string: Shape = { kind: 'string' };
+const strings: Shape = { kind: 'list', go: '[]string', of: string };
+const stringMap: Shape = { kind: 'map', go: 'map[string]string', of: string };
+const boolean: Shape = { kind: 'boolean' };
+const time: Shape = { kind: 'time' };
+const any: Shape = { kind: 'any' };
+
+function struct(name: string, fields: Readonly<Record<string, Shape>>, go = `v1.${name}`): StructShape {
+  return { kind: 'struct', name, go, fields };
+}
+
+function listOf(of: StructShape): Shape {
+  return { kind: 'list', go: `[]${of.go}`, of };
+}
+
+const ownerReference = struct('OwnerReference', {
+  apiVersion: { kind: 'string', keepEmpty: true },
+  kind: { kind: 'string', keepEmpty: true },
+  name: { kind: 'string', keepEmpty: true },
+  uid: { kind: 'string', go: 'types.UID', keepEmpty: true },
+  controller: { kind: 'boolean', pointer: true },
+  blockOwnerDeletion: { kind: 'boolean', pointer: true },
+});
+
+const managedFieldsEntry = struct('ManagedFieldsEntry', {
+  manager: string,
+  operation: { kind: 'string', go: 'v1.ManagedFieldsOperationType' },
+  apiVersion: string,
+  time,
+  fieldsType: string,
+  fieldsV1: any,
+  subresource: string,
+});
+
+export const objectMeta = struct('ObjectMeta', {
+  name: string,
+  generateName: string,
+  namespace: string,
+  selfLink: string,
+  uid: { kind: 'string', go: 'types.UID' },
+  resourceVersion: string,
+  generation: { kind: 'int64' },
+  creationTimestamp: time,
+  deletionTimestamp: time,
+  deletionGracePeriodSeconds: { kind: 'int64' },
+  labels: stringMap,
+  annotations: stringMap,
+  ownerReferences: listOf(ownerReference),
+  finalizers: strings,
+  managedFields: listOf(managedFieldsEntry),
+});
+
+const condition = struct('CertificateSigningRequestCondition', {
+  type: { kind: 'string', go: 'v1.RequestConditionType', keepEmpty: true },
+  status: { kind: 'string', go: 'v1.ConditionStatus', keepEmpty: true },
+  reason: string,
+  message: string,
+  lastUpdateTime: time,
+  lastTransitionTime: time,
+});
+
+const extra: Shape = { kind: 'map', go: 'map[string]v1.ExtraValue', of: { kind: 'list', go: 'v1.ExtraValue', of: string, keepEmpty: true } };
+
+const typeMeta = { kind: string, apiVersion: string };
+
+/** certificates.k8s.io/v1. */
+export const certificateSigningRequest = struct('CertificateSigningRequest', {
+  ...typeMeta,
+  metadata: objectMeta,
+  spec: struct('CertificateSigningRequestSpec', {
+    request: { kind: 'bytes' },
+    signerName: string,
+    expirationSeconds: { kind: 'int32' },
+    usages: { kind: 'list', go: '[]v1.KeyUsage', of: { kind: 'string', go: 'v1.KeyUsage', keepEmpty: true } },
+    username: string,
+    uid: string,
+    groups: strings,
+    extra,
+  }),
+  status: struct('CertificateSigningRequestStatus', { conditions: listOf(condition), certificate: { kind: 'bytes' } }),
+});
+
+/** meta/v1. */
+export const deleteOptions = struct('DeleteOptions', {
+  ...typeMeta,
+  gracePeriodSeconds: { kind: 'int64' },
+  preconditions: struct('Preconditions', { uid: { kind: 'string', go: 'types.UID', keepEmpty: true }, resourceVersion: { kind: 'string', keepEmpty: true } }),
+  orphanDependents: { kind: 'boolean', pointer: true },
+  propagationPolicy: { kind: 'string', go: 'v1.DeletionPropagation', keepEmpty: true },
+  dryRun: strings,
+  ignoreStoreReadErrorWithClusterBreakingPotential: boolean,
+});
+
+const resourceAttributes = struct('ResourceAttributes', {
+  namespace: string,
+  verb: string,
+  group: string,
+  version: string,
+  resource: string,
+  subresource: string,
+  name: string,
+  fieldSelector: any,
+  labelSelector: any,
+});
+const nonResourceAttributes = struct('NonResourceAttributes', { path: string, verb: string });
+const accessAttributes = { resourceAttributes: { ...resourceAttributes, keepEmpty: true }, nonResourceAttributes: { ...nonResourceAttributes, keepEmpty: true } };
+
+function review(name: string, spec: Readonly<Record<string, Shape>>): StructShape {
+  return struct(name, { ...typeMeta, metadata: objectMeta, spec: struct(`${name}Spec`, spec), status: any });
+}
+
+/** authentication.k8s.io/v1. */
+export const selfSubjectReview = struct('SelfSubjectReview', { ...typeMeta, metadata: objectMeta, status: any });
+/** authorization.k8s.io/v1. */
+export const selfSubjectAccessReview = review('SelfSubjectAccessReview', accessAttributes);
+export const subjectAccessReview = review('SubjectAccessReview', { ...accessAttributes, user: string, groups: strings, extra, uid: string });
+export const selfSubjectRulesReview = review('SelfSubjectRulesReview', { namespace: string });

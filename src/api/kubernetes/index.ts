@@ -1,0 +1,53 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+import type { Context } from '../../context.js';
+import { RotundaError } from '../../errors.js';
+import { authorizeCall } from './authorization.js';
+import type { Api, Call } from './call.js';
+import { negotiate } from './codec/negotiate.js';
+import { route } from './routes.js';
+import { renderStatus } from './status.js';
+import { parseTarget, type Query } from './target.js';
+import { createWatches } from './watch/watches.js';
+
+const paths = ['/api', '/api/*', '/apis', '/apis/*', '/version', '/openapi/v3', '/openapi/v3/*'];
+
+/** The Kubernetes front door: everything below /api, /apis, /openapi and /version, answered as an API server would. */
+export async function registerKubernetesApi(app: FastifyInstance, context: Context): Promise<void> {
+  const watches = createWatches({ now: () => context.clock.now().getTime(), changed: (by) => context.metrics.watches(by) });
+  const api: Api = { ...context, watches };
+  app.decorateRequest('target', null);
+  await app.register((scope, _options, done) => {
+    // Bodies are decoded by their own rules, which Fastify's parsers know nothing of.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => {
+      parsed(null, body);
+    });
+    scope.setErrorHandler(renderStatus);
+    scope.addHook('onRequest', (request, _reply, next) => {
+      request.target = parseTarget(request.method, request.url, request.query as Query);
+      next(refusal(api, request));
+    });
+    scope.addHook('preClose', (closed) => {
+      watches.drain();
+      closed();
+    });
+    for (const url of paths) {
+      scope.route({ method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], url, exposeHeadRoute: false, handler: (request, reply) => handle(api, request, reply) });
+    }
+    done();
+  });
+}
+
+function refusal(api: Api, request: FastifyRequest): RotundaError | undefined {
+  return request.target === null ? undefined : authorizeCall(api, request.identity, request.target);
+}
+
+async function handle(api: Api, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const { target } = request;
+  if (target === null) throw new RotundaError('internal', 'a request without a target');
+  const handler = route(target, request.method);
+  if (handler === undefined) return reply.code(404).header('content-type', 'text/plain; charset=utf-8').send(Buffer.from('404 page not found\n'));
+  const call: Call = { api, request, reply, target, query: request.query as Query, representation: negotiate(request.headers.accept) };
+  return handler(call);
+}

@@ -1,0 +1,68 @@
+import { RotundaError } from '../../errors.js';
+import type { CertificateRequest } from '../../csr/types.js';
+import { type LabelRequirement, matchesLabels, parseLabelSelector } from './label-selector.js';
+import { first, type Query } from './target.js';
+
+type FieldTerm = { readonly field: 'metadata.name' | 'spec.signerName'; readonly negated: boolean; readonly value: string };
+
+/** Both selectors of a list or watch, parsed. */
+export type Selection = {
+  readonly labels: readonly LabelRequirement[];
+  readonly fields: readonly FieldTerm[];
+  /** The one name that is asked for. */
+  readonly name: string | undefined;
+  readonly signerName: string | undefined;
+  /** Nothing but `name` is asked for, or nothing at all. */
+  readonly byNameOnly: boolean;
+  readonly everything: boolean;
+};
+
+/** Reads both selectors. Throws 'bad-request' in upstream's words. */
+export function parseSelection(query: Query): Selection {
+  const labels = parseLabelSelector(first(query['labelSelector']) ?? '');
+  const fields = parseFieldSelector(first(query['fieldSelector']) ?? '');
+  const exact = (field: FieldTerm['field']): string | undefined => fields.find((term) => term.field === field && !term.negated)?.value;
+  const name = exact('metadata.name');
+  return {
+    labels,
+    fields,
+    name,
+    signerName: exact('spec.signerName'),
+    byNameOnly: labels.length === 0 && fields.every((term) => term.field === 'metadata.name' && !term.negated && term.value === name),
+    everything: labels.length === 0 && fields.length === 0,
+  };
+}
+
+export function matchesSelection(selection: Selection, request: Pick<CertificateRequest, 'metadata' | 'spec'>): boolean {
+  for (const { field, negated, value } of selection.fields) {
+    const actual = field === 'metadata.name' ? request.metadata.name : request.spec.signerName;
+    if ((actual === value) === negated) return false;
+  }
+  return matchesLabels(selection.labels, request.metadata.labels ?? {});
+}
+
+function parseFieldSelector(text: string): FieldTerm[] {
+  if (text === '') return [];
+  const terms: FieldTerm[] = [];
+  for (const part of splitTerms(text)) {
+    if (part === '') continue;
+    const found = /^((?:\\.|[^=!\\])*?)(!=|==|=)([^]*)$/.exec(part);
+    if (found === null) throw new RotundaError('bad-request', `invalid selector: '${text}'; can't understand '${part}'`);
+    const [, field = '', operator, raw = ''] = found;
+    if (field !== 'metadata.name' && field !== 'spec.signerName') throw new RotundaError('bad-request', `field label not supported: ${field}`);
+    terms.push({ field, negated: operator === '!=', value: unescape(raw) });
+  }
+  return terms;
+}
+
+function splitTerms(text: string): string[] {
+  return text.match(/(?:\\.|[^,\\])+|(?<=,)(?=,)/gs) ?? [];
+}
+
+function unescape(value: string): string {
+  const bad = /\\(?![\\,=])/.exec(value);
+  if (bad !== null) throw new RotundaError('bad-request', `invalid field selector: invalid escape sequence: ${value.slice(bad.index, bad.index + 2)}`);
+  const bare = /^(?:\\.|[^\\])*?=/.exec(value.replace(/\\[\\,=]/g, '..'));
+  if (bare !== null) throw new RotundaError('bad-request', `invalid field selector: unescaped = in '${value}'`);
+  return value.replace(/\\([\\,=])/g, '$1');
+}

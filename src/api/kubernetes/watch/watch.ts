@@ -1,0 +1,204 @@
+import type { ServerResponse } from 'node:http';
+
+import type { FastifyReply } from 'fastify';
+
+import { RotundaError } from '../../../errors.js';
+import type { Change, Subscription } from '../../../store/types.js';
+import { type Api, type Call, renderingOf } from '../call.js';
+import { resource } from '../kinds.js';
+import { listOptions, type ListOptions } from '../options.js';
+import { tableOptions } from '../render.js';
+import { getIfAny, notOlderThan, revisionOf } from '../requests/read.js';
+import { matchesSelection, parseSelection, type Selection } from '../selectors.js';
+import { statusOf } from '../status.js';
+import type { CertificateRequest } from '../../../csr/types.js';
+import { bookmarkFrame, errorFrame, eventFrame, eventOf, type Framing } from './frames.js';
+import { bookmarkMs, type WatchHandle } from './watches.js';
+
+/** A reader that is this many bytes behind is closed; it comes back where it was. */
+const mostBuffered = 4 * 1024 * 1024;
+/** Upstream's default: half an hour, up to twice that by chance so that not all come back at once. */
+const standardTimeoutMs = 1_800_000;
+
+/** GET of the collection with `watch`: answers at once and streams until its time is over. */
+export async function watch(call: Call): Promise<FastifyReply> {
+  const { api, reply, request } = call;
+  const selection = parseSelection(call.query);
+  const options = listOptions(call.query, true);
+  const framing = framingOf(call);
+  reply.hijack();
+  const response = reply.raw;
+  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
+  response.flushHeaders();
+  const stream = openStream(api, call, { options, framing, response });
+  try {
+    await feed(api, { selection, options, framing, stream });
+  } catch (error) {
+    if (!(error instanceof RotundaError)) request.log.error({ err: error }, 'a watch failed');
+    stream.fail(error);
+  }
+  return reply;
+}
+
+type Stream = {
+  readonly open: () => boolean;
+  /** Writes; closes the connection of a reader that is too far behind. */
+  send(frame: string): void;
+  /** Writes and waits until the reader has taken most of it. */
+  sendPaced(frame: string): Promise<void>;
+  /** From here on bookmarks tell `feed.current()`. */
+  caughtUp(): void;
+  attach(subscription: Subscription): void;
+  fail(error: unknown): void;
+};
+
+type Opening = { readonly options: ListOptions; readonly framing: Framing; readonly response: ServerResponse };
+
+function openStream(api: Api, call: Call, { options, framing, response }: Opening): Stream {
+  const { identity } = call.request;
+  const now = api.clock.now().getTime();
+  let subscription: Subscription | undefined;
+  let live = false;
+  let open = true;
+  const handle: WatchHandle = {
+    response,
+    deadline: now + (options.timeoutSeconds === undefined || options.timeoutSeconds <= 0 ? standardTimeoutMs * (1 + Math.random()) : options.timeoutSeconds * 1000),
+    nextBookmark: now + bookmarkMs,
+    bookmark: () => {
+      if (open && live && options.allowWatchBookmarks) send(bookmarkFrame(api.store.feed.current(), false, framing));
+    },
+    allowed: () => {
+      const { ring, certificate, username } = identity;
+      return ring === undefined || certificate === undefined || api.bans.isBanned(ring, certificate.serial, username) === undefined;
+    },
+    end: () => {
+      release();
+      response.end();
+    },
+  };
+  const release = (): void => {
+    open = false;
+    subscription?.close();
+    subscription = undefined;
+    api.watches.remove(handle);
+  };
+  const send = (frame: string): void => {
+    if (!open) return;
+    response.write(frame);
+    if (response.writableLength <= mostBuffered) return;
+    call.request.log.warn({ username: identity.username }, 'a watch reads too slowly and is closed');
+    release();
+    response.destroy();
+  };
+  response.once('close', release);
+  api.watches.add(handle);
+  return {
+    open: () => open,
+    send,
+    async sendPaced(frame) {
+      if (!open || response.write(frame)) return;
+      await drained(response);
+    },
+    caughtUp: () => {
+      live = true;
+    },
+    attach: (made) => {
+      if (open) subscription = made;
+      else made.close();
+    },
+    fail: (error) => {
+      if (!open) return;
+      send(errorFrame(statusOf(error)));
+      handle.end();
+    },
+  };
+}
+
+/** Resolves when the reader has taken what was written, or has gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      response.off('drain', finish).off('close', finish);
+      resolve();
+    };
+    response.on('drain', finish).on('close', finish);
+  });
+}
+
+type Feeding = { readonly selection: Selection; readonly options: ListOptions; readonly framing: Framing; readonly stream: Stream };
+
+async function feed(api: Api, { selection, options, framing, stream }: Feeding): Promise<void> {
+  const { resourceVersion, sendInitialEvents } = options;
+  const fromVersion = resourceVersion !== undefined && resourceVersion > 0;
+  const initial = sendInitialEvents ?? !fromVersion;
+  if (sendInitialEvents === true) await notOlderThan(api, resourceVersion);
+  const start = initial ? await sendInitial(api, { selection, options, framing, stream }) : await startOf(api, resourceVersion);
+  if (!stream.open()) return;
+  if (sendInitialEvents === true && options.allowWatchBookmarks) stream.send(bookmarkFrame(start.after, true, framing));
+  let { known } = start;
+  const listener = (change: Change): void => {
+    if (change.revision <= start.skip) return;
+    // Of an object that this watch never showed there is nothing to delete.
+    if (known === false && change.type === 'DELETED') return;
+    known = undefined;
+    const event = eventOf(change, selection);
+    if (event !== undefined) stream.send(eventFrame(event.type, event.text, framing));
+  };
+  const scope = selection.name === undefined ? { resource } : { resource, name: selection.name };
+  stream.attach(await subscribe(api, { ...scope, after: start.after }, listener));
+  stream.caughtUp();
+}
+
+async function subscribe(api: Api, scope: { resource: string; name?: string; after: number }, listener: (change: Change) => void): Promise<Subscription> {
+  try {
+    return await api.store.feed.subscribe(scope, listener);
+  } catch (error) {
+    if (!(error instanceof RotundaError) || error.code !== 'expired') throw error;
+    throw new RotundaError('expired', `too old resource version: ${String(scope.after)} (${String(api.store.feed.current())})`, { cause: error });
+  }
+}
+
+/** Where the log is read from, up to where changes are shown already, and whether the one object asked for was shown. */
+type Start = { readonly after: number; readonly skip: number; readonly known: boolean | undefined };
+
+async function startOf(api: Api, version: number | undefined): Promise<Start> {
+  const after = version === undefined || version === 0 ? await api.store.revision() : version;
+  return { after, skip: after, known: undefined };
+}
+
+async function sendInitial(api: Api, { selection, framing, stream }: Feeding): Promise<Start> {
+  if (selection.name !== undefined) {
+    const before = api.store.feed.current();
+    const text = await getIfAny(api, selection.name);
+    const shown = text !== undefined && matchesSelection(selection, JSON.parse(text) as CertificateRequest);
+    if (text === undefined || !shown) return { after: before, skip: before, known: text === undefined ? false : undefined };
+    await stream.sendPaced(eventFrame('ADDED', text, framing));
+    // What the log says about this object up to its own version is in what was sent.
+    return { after: Math.max(before, revisionOf(text)), skip: revisionOf(text), known: undefined };
+  }
+  let after: number | undefined;
+  let next: string | undefined;
+  do {
+    const page = await api.requests.list({
+      limit: 500,
+      ...(selection.signerName === undefined ? {} : { signerName: selection.signerName }),
+      ...(selection.everything ? {} : { matches: (request) => matchesSelection(selection, request) }),
+      ...(next === undefined ? {} : { continue: next }),
+    });
+    after ??= page.revision;
+    for (const text of page.items) {
+      if (stream.open()) await stream.sendPaced(eventFrame('ADDED', text, framing));
+    }
+    next = page.continue;
+  } while (next !== undefined && stream.open());
+  return { after, skip: after, known: undefined };
+}
+
+function framingOf(call: Call): Framing {
+  const { as } = call.representation;
+  if (as === undefined) return { kind: 'object' };
+  if (as.kind !== 'Table') return { kind: 'partial', version: as.version };
+  const rendering = renderingOf(call);
+  tableOptions(rendering, as.version);
+  return { kind: 'table', options: () => tableOptions(rendering, as.version), header: true };
+}
