@@ -13,6 +13,8 @@ export type Access =
       readonly subresource?: string;
       /** The path parameter that names the object. */
       readonly param?: string;
+      /** Whether the object is about the caller itself, which may always read it. */
+      readonly self?: (identity: Identity, params: Readonly<Record<string, string>>) => boolean;
     }
   | 'authenticated'
   | 'public';
@@ -46,6 +48,7 @@ function checkAccess(authorize: Authorize, request: FastifyRequest, access: Acce
   }
   const { verb, resource, subresource, param } = access;
   const params = request.params as Readonly<Record<string, string>>;
+  if (access.self?.(request.identity, params) === true) return;
   const name = param === undefined ? undefined : params[param];
   requireAccess(authorize, request.identity, {
     verb,

@@ -30,6 +30,8 @@ const authoritySchema = z
   })
   .meta({ id: 'Authority', description: 'One CA generation of a ring: one key, one Subject, one or more certificates' });
 
+export type AuthorityView = z.output<typeof authoritySchema>;
+
 export function authorityRoutes(app: RestApp, { ca }: Context): void {
   app.get(
     '/authorities',
@@ -80,7 +82,7 @@ function find(authorities: readonly Authority[], ski: string): Authority {
   });
 }
 
-function viewOf(authority: Authority): z.output<typeof authoritySchema> {
+function viewOf(authority: Authority): AuthorityView {
   const { ski, ring, subject, state, tainted, keyType, createdAt, certificates } = authority;
   return {
     ski,

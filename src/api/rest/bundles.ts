@@ -30,6 +30,8 @@ const headers = z.object({
   'if-none-match': z.string().max(2048).optional().meta({ description: 'ETag of the copy at hand' }),
 });
 
+export type BundleView = z.output<typeof bundleSchema>;
+
 /** Anyone may read bundles: clients need them before they can trust or be trusted. */
 export function bundleRoutes(app: RestApp, { ca }: Context): void {
   app.get(

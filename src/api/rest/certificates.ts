@@ -75,6 +75,8 @@ const querySchema = z.strictObject({
 });
 const params = z.strictObject({ serial: text(64) });
 
+export type CertificateView = z.output<typeof certificateSchema>;
+
 export function certificateRoutes(app: RestApp, context: Context): void {
   readRoutes(app, context);
   revokeRoute(app, context);
@@ -168,7 +170,7 @@ function serialOf(given: string): string {
   return given.replaceAll(':', '').toLowerCase();
 }
 
-function viewOf(record: CertificateRecord): z.output<typeof certificateSchema> {
+function viewOf(record: CertificateRecord): CertificateView {
   const { serial, ring, authority, profile, subject, commonName, names, node, cluster, member } = record;
   return defined({
     serial,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import type { Context } from '../../context.js';
 import type { EtcdCluster } from '../../fleet/types.js';
+import type { Identity } from '../../identity/types.js';
 import type { RestApp } from './app.js';
 import { paginate } from './page.js';
 import { defined, json, nameText, pageOf, pageQuery, problems, timeOf, timeText } from './schemas.js';
@@ -24,6 +25,8 @@ const changeSchema = z
   .meta({ id: 'EtcdClusterChange', description: 'Replaces the client names' });
 const params = z.strictObject({ cluster: nameText });
 const tags = ['etcd'];
+
+export type EtcdClusterView = z.output<typeof clusterSchema>;
 
 export function etcdClusterRoutes(app: RestApp, context: Context): void {
   collectionRoutes(app, context);
@@ -71,7 +74,7 @@ function objectRoutes(app: RestApp, { etcd }: Context): void {
   app.get(
     '/etcd-clusters/:cluster',
     {
-      config: { access: { verb: 'get', resource: 'etcdclusters', param: 'cluster' } },
+      config: { access: { verb: 'get', resource: 'etcdclusters', param: 'cluster', self: isOfCluster } },
       schema: {
         operationId: 'getEtcdCluster',
         summary: 'Get one etcd cluster',
@@ -116,7 +119,13 @@ function objectRoutes(app: RestApp, { etcd }: Context): void {
   );
 }
 
-function viewOf(cluster: EtcdCluster): z.output<typeof clusterSchema> {
+/** A member may know which client names its cluster has. */
+function isOfCluster(identity: Identity, { cluster }: Readonly<Record<string, string>>): boolean {
+  const own = identity.token?.cluster ?? identity.member?.cluster;
+  return own !== undefined && own === cluster;
+}
+
+function viewOf(cluster: EtcdCluster): EtcdClusterView {
   const { name, createdAt, createdBy } = cluster;
   return { name, clientNames: [...cluster.clientNames], createdAt: timeOf(createdAt), createdBy };
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import type { Context } from '../../context.js';
 import type { EtcdMember } from '../../fleet/types.js';
+import type { Identity } from '../../identity/types.js';
 import type { RestApp } from './app.js';
 import { paginate } from './page.js';
 import { defined, json, nameText, pageOf, pageQuery, problems, text, timeOf, timeText } from './schemas.js';
@@ -35,6 +36,8 @@ const changeSchema = z
 const clusterParams = z.strictObject({ cluster: nameText });
 const params = z.strictObject({ cluster: nameText, member: nameText });
 const tags = ['etcd'];
+
+export type EtcdMemberView = z.output<typeof memberSchema>;
 
 export function etcdMemberRoutes(app: RestApp, context: Context): void {
   collectionRoutes(app, context);
@@ -85,7 +88,7 @@ function objectRoutes(app: RestApp, { etcd }: Context): void {
   app.get(
     '/etcd-clusters/:cluster/members/:member',
     {
-      config: { access: { verb: 'get', resource: 'etcdmembers', param: 'member' } },
+      config: { access: { verb: 'get', resource: 'etcdmembers', param: 'member', self: isMember } },
       schema: {
         operationId: 'getEtcdMember',
         summary: 'Get one member of an etcd cluster',
@@ -133,7 +136,13 @@ function objectRoutes(app: RestApp, { etcd }: Context): void {
   );
 }
 
-function viewOf(member: EtcdMember): z.output<typeof memberSchema> {
+/** A member may know the names that it is enrolled with: it asks for certificates with them. */
+function isMember(identity: Identity, { cluster, member }: Readonly<Record<string, string>>): boolean {
+  const self = identity.token === undefined ? identity.member : { cluster: identity.token.cluster, name: identity.token.member };
+  return self !== undefined && self.cluster === cluster && self.name === member;
+}
+
+function viewOf(member: EtcdMember): EtcdMemberView {
   return {
     ...member,
     peerUrls: [...member.peerUrls],

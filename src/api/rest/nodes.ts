@@ -34,6 +34,8 @@ const changeSchema = z
   .meta({ id: 'NodeChange', description: 'What is given replaces what is enrolled' });
 const params = z.strictObject({ node: nameText });
 
+export type NodeView = z.output<typeof nodeSchema>;
+
 export function nodeRoutes(app: RestApp, context: Context): void {
   collectionRoutes(app, context);
   objectRoutes(app, context);
@@ -137,6 +139,7 @@ function actionRoutes(app: RestApp, { nodes }: Context): void {
       response: { 200: json('The node', nodeSchema), ...problems },
     },
   });
+  const empty = z.strictObject({}).meta({ id: 'Empty', description: 'Nothing to say' });
   const disable = act('disable', 'Ban a node: its certificates and every renewal are refused at once');
   const body = z
     .strictObject({ reason: text(1024).optional() })
@@ -144,15 +147,17 @@ function actionRoutes(app: RestApp, { nodes }: Context): void {
   app.post('/nodes/:node/disable', { ...disable, schema: { ...disable.schema, body } }, async (request) =>
     viewOf(await nodes.disable(request.params.node, { actor: request.identity, ...defined(request.body) })),
   );
-  app.post('/nodes/:node/enable', act('enable', 'Lift the ban of a node'), async (request) =>
+  const enable = act('enable', 'Lift the ban of a node');
+  app.post('/nodes/:node/enable', { ...enable, schema: { ...enable.schema, body: empty } }, async (request) =>
     viewOf(await nodes.enable(request.params.node, request.identity)),
   );
-  app.post('/nodes/:node/replace', act('replace', 'Expect a node again that is being rebuilt under its name'), async (request) =>
+  const replace = act('replace', 'Expect a node again that is being rebuilt under its name');
+  app.post('/nodes/:node/replace', { ...replace, schema: { ...replace.schema, body: empty } }, async (request) =>
     viewOf(await nodes.replace(request.params.node, request.identity)),
   );
 }
 
-function viewOf(node: Node): z.output<typeof nodeSchema> {
+function viewOf(node: Node): NodeView {
   const { name, uid, state, addresses, dnsNames, labels, createdAt, createdBy, joinedAt, disabledAt } = node;
   return defined({
     name,

@@ -42,12 +42,16 @@ export function problemOf(error: RotundaError): Problem {
 
 function fieldErrorOf(cause: { field?: string; reason: CauseReason; message: string; hint?: string }): FieldError {
   return {
-    // Requests are Kubernetes objects inside; on this surface their spec is the body.
-    ...(cause.field === undefined || cause.field === '' ? {} : { field: cause.field.replace(/^spec\./, '') }),
+    ...(cause.field === undefined || cause.field === '' ? {} : { field: fieldName(cause.field) }),
     rule: cause.reason,
     message: cause.message,
     ...(cause.hint === undefined ? {} : { hint: cause.hint }),
   };
+}
+
+/** The rooms name fields as they see them: a request is a Kubernetes object, whose spec is the body here, and times have no unit of their own. */
+function fieldName(field: string): string {
+  return field === 'ttlMs' ? 'ttlSeconds' : field.replace(/^(spec|metadata)\./, '');
 }
 
 function instanceOf(object: RotundaError['details']['object']): { instance?: string } {

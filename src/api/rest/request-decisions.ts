@@ -5,7 +5,7 @@ import type { CertificateRequest, Decision } from '../../csr/types.js';
 import type { Identity } from '../../identity/types.js';
 import { requireAccess } from './access.js';
 import type { RestApp } from './app.js';
-import { requestSchema, requestView } from './request-view.js';
+import { requestSchema, requestViewer } from './request-view.js';
 import { defined, json, nameText, optionalTime, problems, text, timeText } from './schemas.js';
 
 const decisionSchema = z
@@ -24,6 +24,8 @@ const decisionSchema = z
     ),
   })
   .meta({ id: 'Decision', description: 'What would be decided now, rule by rule' });
+
+export type DecisionView = z.output<typeof decisionSchema>;
 
 const verdictSchema = z
   .strictObject({ reason: text(128).optional(), message: text(1024).optional() })
@@ -62,6 +64,7 @@ function verdictRoute(
   verdict: 'Approved' | 'Denied',
   summary: string,
 ): void {
+  const requestView = requestViewer(context.config.profiles);
   app.post(
     `/requests/:request/${verb}`,
     {
@@ -92,7 +95,7 @@ async function mayDecideFor(context: Context, identity: Identity, name: string):
   requireAccess(context.authorize, identity, attributes);
 }
 
-function decisionView(decision: Decision): z.output<typeof decisionSchema> {
+function decisionView(decision: Decision): DecisionView {
   const { outcome, reason, message, retryAt, rules } = decision;
   return defined({ outcome, reason, message, retryAt: optionalTime(retryAt), rules: rules.map((rule) => ({ ...rule })) });
 }

@@ -2,11 +2,11 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 
 import type { Context } from '../../context.js';
-import type { CertificateRequest, RequestDraft } from '../../csr/types.js';
+import type { RequestDraft } from '../../csr/types.js';
 import { RotundaError } from '../../errors.js';
 import { negotiate, pemChainType } from './accept.js';
 import type { RestApp } from './app.js';
-import { requestSchema, requestView, type RequestView } from './request-view.js';
+import { requestSchema, requestViewer, type RequestView } from './request-view.js';
 import { json, jsonOrPem, nameText, problems, text } from './schemas.js';
 
 const draftSchema = z
@@ -29,6 +29,7 @@ const access = { verb: 'create', group: 'certificates.k8s.io', resource: 'certif
 
 /** Answers when what can be decided at once is decided, so that a machine needs one call for its certificate. */
 export function submitRoute(app: RestApp, { requests, config }: Context): void {
+  const requestView = requestViewer(config.profiles);
   app.post(
     '/requests',
     {
@@ -50,15 +51,21 @@ export function submitRoute(app: RestApp, { requests, config }: Context): void {
       const usages = request.body.usages ?? usagesOf(config.profiles, request.body.signerName);
       const submitted = await requests.submit(request.identity, draftOf(request.body, usages));
       const settled = await submitted.settled;
-      return answer(reply, format, settled.request);
+      return answer(reply, format, requestView(settled.request));
     },
   );
 }
 
-/** A profile says which usages its certificates have, so a caller need not. Throws 'invalid' for a signer that is not there. */
+/**
+ * A profile says which usages its certificates have, so a caller need not: those it requires, and signing, which TLS 1.3
+ * needs. Throws 'invalid' for a signer that is not there.
+ */
 function usagesOf(profiles: Context['config']['profiles'], signerName: string): readonly string[] {
   const profile = profiles.find((candidate) => candidate.signerName === signerName);
-  if (profile !== undefined) return profile.usages.required;
+  if (profile !== undefined) {
+    const { required, optional } = profile.usages;
+    return [...new Set([...optional.filter((usage) => usage === 'digital signature'), ...required])];
+  }
   const message = `no profile has the signer name ${JSON.stringify(signerName)}`;
   const hint = `known: ${profiles.map((candidate) => candidate.signerName).join(', ')}`;
   throw new RotundaError('invalid', message, { hint, causes: [{ field: 'signerName', reason: 'FieldValueNotSupported', message }] });
@@ -78,8 +85,7 @@ function draftOf(body: Draft, usages: readonly string[]): RequestDraft {
   };
 }
 
-function answer(reply: FastifyReply, format: 'json' | 'pem', stored: CertificateRequest): FastifyReply {
-  const view = requestView(stored);
+function answer(reply: FastifyReply, format: 'json' | 'pem', view: RequestView): FastifyReply {
   if (view.state === 'denied' || view.state === 'failed') throw refused(view);
   reply.header('location', `/pki/v1/requests/${encodeURIComponent(view.name)}`).header('vary', 'accept');
   if (view.certificate === undefined) return reply.code(202).send(view);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import type { CertificateRequest, Condition } from '../../csr/types.js';
+import type { CertificateRequest, Condition, Profile } from '../../csr/types.js';
 import { defined, timeText } from './schemas.js';
 
 export const requestStates = ['pending', 'held', 'approved', 'denied', 'failed', 'issued'] as const;
@@ -11,6 +11,7 @@ export const requestSchema = z
     name: z.string(),
     uid: z.string(),
     signerName: z.string(),
+    ring: z.string().optional().meta({ description: 'The ring that its certificate is from: verify with the bundle of this ring' }),
     state: z.enum(requestStates),
     reason: z.string().optional().meta({ description: 'Why it is in this state, CamelCase' }),
     message: z.string().optional().meta({ description: 'The same for people' }),
@@ -33,8 +34,13 @@ export type RequestView = z.output<typeof requestSchema>;
 const holdReason = 'rotunda.dev/hold-reason';
 const retryAt = 'rotunda.dev/retry-at';
 
-/** A stored request as /pki/v1 shows it. */
-export function requestView(request: CertificateRequest): RequestView {
+/** Shows stored requests as /pki/v1 does, given the profiles that they may ask for. */
+export function requestViewer(profiles: readonly Profile[]): (request: CertificateRequest) => RequestView {
+  const rings = new Map(profiles.map(({ signerName, ring }) => [signerName, ring]));
+  return (request) => requestView(request, rings.get(request.spec.signerName));
+}
+
+function requestView(request: CertificateRequest, ring: string | undefined): RequestView {
   const { metadata, spec } = request;
   const state = stateOf(request);
   const { certificate } = request.status;
@@ -42,6 +48,7 @@ export function requestView(request: CertificateRequest): RequestView {
     name: metadata.name,
     uid: metadata.uid,
     signerName: spec.signerName,
+    ring,
     state,
     ...reasonOf(request, state),
     requester: spec.username ?? '',

@@ -4,7 +4,7 @@ import type { Context } from '../../context.js';
 import type { CertificateRequest, RequestFilter } from '../../csr/types.js';
 import type { RestApp } from './app.js';
 import { decisionRoutes } from './request-decisions.js';
-import { requestSchema, requestStates, requestView, stateOf } from './request-view.js';
+import { requestSchema, requestStates, requestViewer, stateOf } from './request-view.js';
 import { submitRoute } from './request-submit.js';
 import { defined, json, jsonOrPem, nameText, pageOf, pageQuery, problems, text } from './schemas.js';
 import { negotiate, pemChainType } from './accept.js';
@@ -28,7 +28,8 @@ export function requestRoutes(app: RestApp, context: Context): void {
   decisionRoutes(app, context);
 }
 
-function listRoute(app: RestApp, { requests }: Context): void {
+function listRoute(app: RestApp, { requests, config }: Context): void {
+  const requestView = requestViewer(config.profiles);
   app.get(
     '/requests',
     {
@@ -49,7 +50,8 @@ function listRoute(app: RestApp, { requests }: Context): void {
   );
 }
 
-function objectRoutes(app: RestApp, { requests }: Context): void {
+function objectRoutes(app: RestApp, { requests, config }: Context): void {
+  const requestView = requestViewer(config.profiles);
   app.get(
     '/requests/:request',
     {

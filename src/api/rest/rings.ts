@@ -16,6 +16,8 @@ const ringSchema = z
   })
   .meta({ id: 'Ring', description: 'A trust domain' });
 
+export type RingView = z.output<typeof ringSchema>;
+
 export function ringRoutes(app: RestApp, { ca }: Context): void {
   app.get(
     '/rings',
@@ -50,7 +52,7 @@ export function ringRoutes(app: RestApp, { ca }: Context): void {
   );
 }
 
-function viewOf(ring: Ring): z.output<typeof ringSchema> {
+function viewOf(ring: Ring): RingView {
   const { name, generation, epoch, active } = ring;
   return { name, generation, epoch, activeAuthority: active.ski, subject: active.subject };
 }

@@ -44,7 +44,9 @@ const draftSchema = z
       .optional()
       .meta({ description: 'Binds to an enrolled etcd member' }),
     controlPlane: nameText.optional().meta({ description: 'Binds to a control-plane machine' }),
-    ttlSeconds: z.number().int().min(1).max(31_536_000).optional().meta({ description: 'Lifetime; 24 hours when left out' }),
+    ttlSeconds: z.number().int().min(0).max(31_536_000).optional().meta({
+      description: 'Lifetime; an hour for a bound token and a day for an unbound one when left out. 0: no expiry, for unbound and reusable ones',
+    }),
     reusable: z.boolean().optional(),
     groups: z.array(text(253)).max(16).optional(),
     usages: z.array(usage).max(2).optional(),
@@ -57,6 +59,10 @@ const draftSchema = z
   )
   .meta({ id: 'TokenDraft', description: 'A bootstrap token to create; bound to nothing, it serves expected nodes' });
 const params = z.strictObject({ token: nameText });
+
+export type TokenView = z.output<typeof tokenSchema>;
+
+export type CreatedTokenView = z.output<typeof createdSchema>;
 
 export function tokenRoutes(app: RestApp, context: Context): void {
   collectionRoutes(app, context);
@@ -102,7 +108,7 @@ function collectionRoutes(app: RestApp, { tokens }: Context): void {
         .code(201)
         .header('location', `/pki/v1/tokens/${token.id}`)
         .header('cache-control', 'no-store')
-        .send({ token: secret, ...viewOf(token) });
+        .send({ token: `${token.id}.${secret}`, ...viewOf(token) });
     },
   );
 }
@@ -139,7 +145,7 @@ function objectRoutes(app: RestApp, { tokens }: Context): void {
   );
 }
 
-function viewOf(token: Token): z.output<typeof tokenSchema> {
+function viewOf(token: Token): TokenView {
   const { id, kind, node, cluster, member, description, reusable, state, createdBy } = token;
   return defined({
     id,

@@ -18,6 +18,8 @@ const whoamiSchema = z
   })
   .meta({ id: 'Whoami', description: 'The caller, as the service sees it' });
 
+export type WhoamiView = z.output<typeof whoamiSchema>;
+
 export function whoamiRoutes(app: RestApp): void {
   app.get(
     '/whoami',
@@ -34,7 +36,7 @@ export function whoamiRoutes(app: RestApp): void {
   );
 }
 
-function viewOf(identity: Identity): z.output<typeof whoamiSchema> {
+function viewOf(identity: Identity): WhoamiView {
   const { username, groups, kind, ring, certificate, token, node, member, roles } = identity;
   return defined({
     username,

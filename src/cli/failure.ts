@@ -1,0 +1,34 @@
+/** Documented in docs/cli.md: people script against them. */
+export const exitCodes = { ok: 0, local: 1, remote: 2, interrupted: 130 } as const;
+
+/** Why a command ends without doing what it was asked: for people, without a stack. */
+export type Failure = Error & { readonly exitCode: number; readonly hints: readonly string[]; readonly details: readonly string[] };
+
+type FailureOptions = { readonly hints?: readonly string[]; readonly details?: readonly string[]; readonly cause?: unknown };
+
+/** Wrong usage, or something on this machine. */
+export function localFailure(message: string, options: FailureOptions = {}): Failure {
+  return failure(message, exitCodes.local, options);
+}
+
+/** The server refused, or cannot be reached or trusted. */
+export function remoteFailure(message: string, options: FailureOptions = {}): Failure {
+  return failure(message, exitCodes.remote, options);
+}
+
+function failure(message: string, exitCode: number, { hints = [], details = [], cause }: FailureOptions): Failure {
+  return Object.assign(new Error(message, cause === undefined ? undefined : { cause }), { exitCode, hints, details });
+}
+
+export function isFailure(error: unknown): error is Failure {
+  return error instanceof Error && 'exitCode' in error && 'hints' in error;
+}
+
+/**
+ * What goes to standard error: an `error:` line, one more for each detail, a `hint:` line for each hint. No capital
+ * first letters and no full stops.
+ */
+export function renderFailure(failed: Failure): string {
+  const lines = [`error: ${failed.message}`, ...failed.details.map((detail) => `error: ${detail}`)];
+  return [...lines, ...failed.hints.map((hint) => `hint: ${hint}`), ''].join('\n');
+}

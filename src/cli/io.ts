@@ -1,0 +1,23 @@
+/** What a command may touch of its process. Data goes to `out`, messages to `err`. */
+export type Io = {
+  out(text: string): void;
+  err(text: string): void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** All of standard input. */
+  input(): Promise<string>;
+};
+
+export const processIo: Io = {
+  out: (text) => {
+    process.stdout.write(text);
+  },
+  err: (text) => {
+    process.stderr.write(text);
+  },
+  env: process.env,
+  input: async () => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks).toString('utf8');
+  },
+};

@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+
+import { authorityNoun } from './authority.js';
+import { bundleNoun } from './bundle.js';
+import { certNoun } from './cert.js';
+import { etcdNoun } from './etcd.js';
+import type { Io } from './io.js';
+import { nodeNoun } from './node.js';
+import { requestNoun } from './request.js';
+import { ringNoun } from './ring.js';
+import { serveNoun } from './serve.js';
+import { tokenNoun } from './token.js';
+import { versionNoun } from './version.js';
+import { whoamiNoun } from './whoami.js';
+
+/** Adding a noun is adding a file and a line here. */
+export const nouns: readonly ((program: Command, io: Io) => void)[] = [
+  serveNoun,
+  ringNoun,
+  authorityNoun,
+  bundleNoun,
+  requestNoun,
+  certNoun,
+  tokenNoun,
+  nodeNoun,
+  etcdNoun,
+  whoamiNoun,
+  versionNoun,
+];
