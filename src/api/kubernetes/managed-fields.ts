@@ -114,14 +114,6 @@ export function sortEntries(entries: readonly ManagedFieldsEntry[]): ManagedFiel
   return [...entries].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
 }
 
-/** The first entry, at create: none when only name and spec were sent, because nobody but the server owns the spec. */
-export function entriesAtCreate(metadata: Partial<ObjectMeta>, manager: string, time: string): ManagedFieldsEntry[] | undefined {
-  const { labels, annotations, finalizers, generateName, ownerReferences } = metadata;
-  if ((labels ?? annotations ?? finalizers ?? generateName ?? ownerReferences) === undefined) return undefined;
-  const values = fieldValues({ metadata, status: {} }, 'metadata');
-  return [managedEntry({ name: manager, operation: 'Update' }, values.keys(), time)];
-}
-
 /**
  * The entries after an update: who changes a field owns it, what is gone nobody owns. An object that nobody tracks stays
  * untracked until something is applied to it; without a change the entries stay as they are.

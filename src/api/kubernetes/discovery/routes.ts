@@ -1,7 +1,64 @@
-import type { Handler } from '../call.js';
-import type { Target } from '../target.js';
+import type { FastifyReply } from 'fastify';
 
-/** The handler of a discovery path; undefined where there is none. */
-export function discovery(_target: Target, _method: string): Handler | undefined {
-  return undefined;
+import { RotundaError } from '../../../errors.js';
+import type { Call, Handler } from '../call.js';
+import { group as certificates } from '../kinds.js';
+import { sendJson, sendValue } from '../render.js';
+import type { Target } from '../target.js';
+import { aggregated, apiGroup, apiGroupList, apiResourceList, apiVersions, coreGroup, type GroupInfo, groups, version } from './documents.js';
+import { openapiDocument, openapiIndex } from './openapi.js';
+
+/** The handler of a path that is no resource; undefined where there is none. Throws 'not-found' below a known group. */
+export function discovery(target: Target, method: string): Handler | undefined {
+  const handler = handlerOf(target.path.replace(/\/+$/, ''));
+  if (handler !== undefined && method !== 'GET') {
+    throw new RotundaError('method-not-allowed', 'the server does not allow this method on the requested resource', { object: {} });
+  }
+  return handler;
+}
+
+function handlerOf(path: string): Handler | undefined {
+  switch (path) {
+    case '/api':
+      return (call) => sendDiscovery(call, [coreGroup], apiVersions(call.request.host));
+    case '/apis':
+      return (call) => sendDiscovery(call, groups, apiGroupList());
+    case '/api/v1':
+      return documentOf(apiResourceList(coreGroup));
+    case '/version':
+      return (call) => sendJson(call.reply, 200, JSON.stringify(version));
+    case '/openapi/v3':
+      return (call) => call.reply.code(200).header('content-type', 'text/plain; charset=utf-8').send(Buffer.from(openapiIndex));
+    case `/openapi/v3/apis/${certificates}/v1`:
+      return (call) => sendJson(call.reply, 200, openapiDocument);
+    default:
+      return groupHandler(path);
+  }
+}
+
+function groupHandler(path: string): Handler | undefined {
+  const [, root, name, version, ...rest] = path.split('/');
+  const group = root === 'apis' ? groups.find((one) => one.name === name) : undefined;
+  if (group === undefined || rest.length > 0) return undefined;
+  if (version === undefined) return documentOf(apiGroup(group, false));
+  if (version === group.version) return documentOf(apiResourceList(group));
+  throw new RotundaError('not-found', 'the server could not find the requested resource', { object: {} });
+}
+
+function documentOf(document: unknown): Handler {
+  return (call) => sendValue(call.reply, 200, document, { format: call.representation.format });
+}
+
+/** kubectl names the aggregated document first and takes the plain one too. */
+function sendDiscovery(call: Call, of: readonly GroupInfo[], legacy: unknown): FastifyReply {
+  const { accept } = call.request.headers;
+  for (const clause of (accept ?? '').split(',')) {
+    const parts = clause.split(';').map((part) => part.trim());
+    if (parts[0] !== 'application/json' || !parts.includes('as=APIGroupDiscoveryList')) continue;
+    const version = parts.includes('v=v2') ? 'v2' : parts.includes('v=v2beta1') ? 'v2beta1' : undefined;
+    if (version === undefined) continue;
+    const type = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+    return call.reply.code(200).header('content-type', type).header('vary', 'Accept').send(Buffer.from(JSON.stringify(aggregated(of, version))));
+  }
+  return sendValue(call.reply, 200, legacy, { format: call.representation.format });
 }

@@ -1,12 +1,10 @@
 import type { FastifyReply } from 'fastify';
 
 import type { ObjectMeta, RequestSpec } from '../../../csr/types.js';
-import { rfc3339 } from '../../../csr/time.js';
 import { RotundaError } from '../../../errors.js';
 import { type Call, bodyOf, renderingOf, warn } from '../call.js';
 import { bodyFormat, decodeBody } from '../codec/decode.js';
 import { expectedRequest } from '../kinds.js';
-import { entriesAtCreate } from '../managed-fields.js';
 import { managerName, writeOptions } from '../options.js';
 import { sendObject } from '../render.js';
 
@@ -16,13 +14,11 @@ export async function create(call: Call): Promise<FastifyReply> {
   const format = bodyFormat(request.headers['content-type']);
   const options = writeOptions('CreateOptions', query);
   const { value, warnings } = decodeBody(bodyOf(call), format, expectedRequest, options.fieldValidation);
-  const manager = managerName(options.fieldManager, request.headers['user-agent']);
   const { metadata = {}, spec = {} } = value as { metadata?: Partial<ObjectMeta>; spec?: Partial<RequestSpec> };
   if (metadata.resourceVersion !== undefined) throw new RotundaError('bad-request', 'resourceVersion should not be set on objects to be created');
-  const entries = entriesAtCreate(metadata, manager, rfc3339(api.clock.now().getTime()));
-  const draft = { metadata: entries === undefined ? ownMetadata(metadata) : { ...ownMetadata(metadata), managedFields: entries }, spec, pem: 'upstream', fieldManager: manager } as const;
+  const draft = { metadata: ownMetadata(metadata), spec, pem: 'upstream', fieldManager: managerName(options.fieldManager, request.headers['user-agent']) } as const;
   const submitted = await api.requests.submit(request.identity, draft, { dryRun: options.dryRun });
-  warn(reply, warnings);
+  warn(reply, [...warnings, ...submitted.warnings]);
   return sendObject(reply, 201, submitted.text, renderingOf(call));
 }
 
