@@ -1,5 +1,5 @@
 import type { IssuedCertificate } from '../ca/types.js';
-import type { AltName, VerifiedCsr } from '../ca/x509/types.js';
+import type { AltName, ReadCsr } from '../ca/x509/types.js';
 import type { Identity } from '../identity/types.js';
 import type { FieldCause } from '../errors.js';
 
@@ -64,7 +64,12 @@ export type RuleKind = 'hard' | 'fact';
 export type RuleOutcome = 'passed' | 'failed' | 'missing';
 
 /** One rule's verdict. `failed` denies; `missing` (a fact is not there yet) holds. */
-export type RuleResult = { readonly rule: string; readonly kind: RuleKind; readonly outcome: RuleOutcome; readonly message: string };
+export type RuleResult = {
+  readonly rule: string;
+  readonly kind: RuleKind;
+  readonly outcome: RuleOutcome;
+  readonly message: string;
+};
 
 /** The explained verdict over one request. */
 export type Decision = {
@@ -85,9 +90,15 @@ export type Profile = {
   readonly approval: 'node-client' | 'node-serving' | 'etcd-member' | 'etcd-client' | 'control-plane' | 'person';
   /** Exact O values; undefined: any that are not reserved. */
   readonly organizations?: readonly string[];
-  /** Exact CN, or a prefix with something behind it; undefined: any. */
+  /** Exact CN, or a prefix (upstream allows nothing behind it); undefined: any. */
   readonly commonName?: { readonly exact: string } | { readonly prefix: string };
-  readonly names: { readonly dns: boolean; readonly ip: boolean; readonly email: boolean; readonly uri: boolean; readonly atLeastOne: boolean };
+  readonly names: {
+    readonly dns: boolean;
+    readonly ip: boolean;
+    readonly email: boolean;
+    readonly uri: boolean;
+    readonly atLeastOne: boolean;
+  };
   /** Allowed usage sets: `required` must all be there, `optional` may. */
   readonly usages: { readonly required: readonly string[]; readonly optional: readonly string[] };
   /** Milliseconds. */
@@ -105,7 +116,12 @@ export type RequestFilter = {
 };
 
 /** Objects as the stored JSON text, so that the hot path never re-encodes. */
-export type RequestList = { readonly items: readonly string[]; readonly revision: number; readonly continue: string | undefined; readonly remaining: number | undefined };
+export type RequestList = {
+  readonly items: readonly string[];
+  readonly revision: number;
+  readonly continue: string | undefined;
+  readonly remaining: number | undefined;
+};
 
 export type Preconditions = { readonly uid?: string; readonly resourceVersion?: string };
 
@@ -118,14 +134,26 @@ export type UpdateOptions = {
   readonly fieldManager?: string;
 };
 
-export type DeleteOptions = { readonly identity: Identity; readonly preconditions?: Preconditions; readonly dryRun?: boolean; readonly propagationPolicy?: string };
+export type DeleteOptions = {
+  readonly identity: Identity;
+  readonly preconditions?: Preconditions;
+  readonly dryRun?: boolean;
+  readonly propagationPolicy?: string;
+};
 
 export type Submitted = {
   readonly request: CertificateRequest;
   /** JSON text of request. */
   readonly text: string;
+  /** What the caller should know although the request was taken, one sentence each: for `Warning` headers. */
+  readonly warnings: readonly string[];
   /** Settles when what can be done at once is done: the stored object then, and the certificate if there is one. Never rejects. */
-  readonly settled: Promise<{ request: CertificateRequest; text: string; issued: IssuedCertificate | undefined; decision: Decision | undefined }>;
+  readonly settled: Promise<{
+    request: CertificateRequest;
+    text: string;
+    issued: IssuedCertificate | undefined;
+    decision: Decision | undefined;
+  }>;
 };
 
 /** The life of requests. Rules of the object (validation, what each endpoint may change) live here, not in the api. */
@@ -140,15 +168,26 @@ export type Requests = {
    * one; what this endpoint may not touch is put back as upstream does. Preconditions are in the wanted object's
    * metadata (uid, resourceVersion). Returns the stored JSON text.
    */
-  update(name: string, change: (current: CertificateRequest) => CertificateRequest, options: UpdateOptions): Promise<string>;
+  update(
+    name: string,
+    change: (current: CertificateRequest) => CertificateRequest,
+    options: UpdateOptions,
+  ): Promise<string>;
   /** Adds Approved or Denied as a person would with kubectl. */
-  decide(name: string, verdict: 'Approved' | 'Denied', options: { identity: Identity; reason?: string; message?: string }): Promise<string>;
+  decide(
+    name: string,
+    verdict: 'Approved' | 'Denied',
+    options: { identity: Identity; reason?: string; message?: string },
+  ): Promise<string>;
   /** Returns the deleted object, or with finalizers the object that now waits (`gone` false). */
   delete(name: string, options: DeleteOptions): Promise<{ text: string; gone: boolean }>;
   /** Evaluates again, changes nothing. */
   explain(name: string): Promise<Decision>;
-  /** Looks again at held and approved-but-unissued requests: at start, and when facts change. `node` narrows it to one node's. */
-  reconsider(scope?: { node?: string }): Promise<void>;
+  /**
+   * Looks again at held and approved-but-unissued requests: at start, and when facts change. `node` narrows it to one
+   * node's, `due` to those whose retry time has come (to be called about every minute).
+   */
+  reconsider(scope?: { node?: string; due?: boolean }): Promise<void>;
 };
 
 /** What is known about who asks and for what, gathered before rules run; undefined means not known. */
@@ -158,7 +197,11 @@ export type RequestFacts = {
   readonly node?: NodeFacts;
   readonly member?: MemberFacts;
   readonly token?: TokenFacts;
+  /** Members of the same cluster, gathered only when the request asks for names that are not its member's. */
+  readonly otherMembers?: readonly MemberFacts[];
   readonly etcdCluster?: { readonly name: string; readonly clientNames: readonly string[] };
+  /** Why the identity that the certificate would give is refused everywhere, where it is. */
+  readonly banned?: string;
   readonly nodePolicy: 'enrolled' | 'upstream';
 };
 
@@ -190,6 +233,6 @@ export type TokenFacts = {
 };
 
 /** Pure: the rules of one profile over one verified CSR and the facts. */
-export type Evaluate = (profile: Profile, csr: VerifiedCsr, usages: readonly string[], facts: RequestFacts) => Decision;
+export type Evaluate = (profile: Profile, csr: ReadCsr, usages: readonly string[], facts: RequestFacts) => Decision;
 
 export type { AltName, FieldCause };

@@ -1,0 +1,49 @@
+import type { ReadCsr } from '../ca/x509/types.js';
+import type { Identity } from '../identity/types.js';
+import { hasCondition } from './conditions.js';
+import { requestForbidden } from './errors.js';
+import { parseObject } from './object.js';
+import { parseRequest } from './parse.js';
+import type { Parts } from './parts.js';
+import { findRequestText } from './rows.js';
+import type { CertificateRequest } from './types.js';
+
+export type Names = { readonly csr: ReadCsr; readonly text: readonly string[] };
+
+/** The exact names that a person is about to approve; undefined when there is no such request. */
+export async function namesForRecord(parts: Parts, name: string): Promise<Names | undefined> {
+  const text = await findRequestText(parts.store.db, name);
+  if (text === undefined) return undefined;
+  const parsed = parseRequest(parseObject(text).spec.request, 'upstream');
+  if ('fault' in parsed) return undefined;
+  const { csr } = parsed;
+  return {
+    csr,
+    text: [...csr.subject.map((a) => `${a.oid}:${a.value}`), ...csr.names.map((n) => `${n.kind}:${n.value}`)],
+  };
+}
+
+/** What only an administrator of this service gives: its own clients, etcd's root. Throws RotundaError 'forbidden'. */
+export function mayDecide(
+  parts: Parts,
+  identity: Identity,
+  wanted: CertificateRequest,
+  stored: CertificateRequest,
+  names: Names | undefined,
+): void {
+  if (!hasCondition(wanted, 'Approved') || hasCondition(stored, 'Approved')) return;
+  if (identity.kind === 'internal' || identity.roles.includes('admin')) return;
+  const profile = parts.profiles.get(stored.spec.signerName);
+  if (profile?.signerName === 'rotunda.dev/client') {
+    throw requestForbidden(
+      stored.metadata.name,
+      'only administrators of this service make its administrators, operators and viewers',
+    );
+  }
+  if (profile?.approval === 'etcd-client' && names?.csr.commonName === 'root') {
+    throw requestForbidden(
+      stored.metadata.name,
+      'only administrators of this service make the administrator of etcd, root',
+    );
+  }
+}

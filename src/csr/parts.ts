@@ -1,0 +1,54 @@
+import type { Logger } from 'pino';
+
+import type { Audit, AuditEvent } from '../audit/types.js';
+import type { Ca } from '../ca/types.js';
+import type { Clock, Random } from '../clock.js';
+import type { EtcdClusters, Nodes } from '../fleet/types.js';
+import type { Bans, Tokens } from '../identity/types.js';
+import type { Metrics } from '../metrics.js';
+import type { Store, WriteTx } from '../store/types.js';
+import type { FactSources } from './facts.js';
+import type { Profile, RequestFacts } from './types.js';
+
+/** What the life of requests needs from the other rooms. */
+export type RequestsOptions = {
+  readonly store: Store;
+  readonly ca: Ca;
+  readonly tokens: Tokens;
+  readonly nodes: Nodes;
+  readonly etcd: EtcdClusters;
+  readonly bans: Bans;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly audit: Audit;
+  readonly metrics: Metrics;
+  readonly profiles: readonly Profile[];
+  readonly nodeApproval: RequestFacts['nodePolicy'];
+  readonly logger: Logger;
+};
+
+export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval'> & {
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly facts: FactSources;
+  /** Uids of requests that this process is issuing now. */
+  readonly busy: Set<string>;
+};
+
+export function partsOf({ profiles, nodeApproval, ...rest }: RequestsOptions): Parts {
+  return {
+    ...rest,
+    logger: rest.logger.child({ component: 'requests' }),
+    profiles: new Map(profiles.map((profile) => [profile.signerName, profile])),
+    facts: { nodes: rest.nodes, etcd: rest.etcd, bans: rest.bans, nodePolicy: nodeApproval },
+    busy: new Set(),
+  };
+}
+
+export const service = 'system:rotunda';
+/** The name of requests in the change log and in the audit log. */
+export const resource = 'certificatesigningrequests';
+
+/** An event about one request. */
+export function record(parts: Parts, tx: WriteTx, event: Omit<AuditEvent, 'resource'>): Promise<void> {
+  return parts.audit.record(tx, { ...event, resource });
+}
