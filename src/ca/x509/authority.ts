@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { contentOf, cursorOver, derError, enter, take, tags } from './der.js';
+import { encodeKeyUsage, extensionOids } from './extensions.js';
 import { attributeOids, encodeName } from './name.js';
 import { x509 } from './peculiar.js';
 import { assembleCertificate } from './template.js';
@@ -43,7 +44,6 @@ export async function buildAuthorityCertificate(spec: AuthorityCertificateSpec):
   // The Name constructor interprets its text form; DER is taken as it is.
   const name = new x509.Name(encodeName(subject));
   const keyId = keyIdentifier(spec.spki).toString('hex');
-  const usages = x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign;
   const tbs = await encodeTbs(spec, {
     serialNumber: spec.serial.toString('hex'),
     subject: name,
@@ -52,7 +52,7 @@ export async function buildAuthorityCertificate(spec: AuthorityCertificateSpec):
     notAfter: wholeSeconds(spec.notAfter),
     publicKey: new x509.PublicKey(spec.spki),
     extensions: [
-      new x509.KeyUsagesExtension(usages, true),
+      new x509.Extension(extensionOids.keyUsage, true, encodeKeyUsage(['digitalSignature', 'keyCertSign', 'cRLSign'])),
       new x509.BasicConstraintsExtension(true, PATH_LENGTH, true),
       new x509.SubjectKeyIdentifierExtension(keyId, false),
       new x509.AuthorityKeyIdentifierExtension(keyId, false),

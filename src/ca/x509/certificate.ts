@@ -44,7 +44,8 @@ export function readCertificate(der: Buffer): CertificateFacts {
   if (!tbs.signatureAlgorithm.equals(parts.signatureAlgorithm)) {
     throw derError('x509: inner and outer signature algorithm identifiers do not match');
   }
-  if (tbs.subject.unreadable.length > 0) throw derError('x509: the subject has an attribute that is not text');
+  const fault = tbs.subject.faults[0];
+  if (fault !== undefined) throw derError(`x509: ${fault}`);
   const find = (oid: string): Buffer | undefined => tbs.extensions.find((e: Extension) => e.oid === oid)?.value;
   let publicKey: KeyObject | undefined;
   return Object.freeze({

@@ -11,12 +11,11 @@ const MAX_VALUE_LENGTH = 320;
 const MAX_ATTRIBUTES = 32;
 
 /** What in a subject never goes into a certificate. */
-export function judgeSubject({ attributes, unreadable }: ReadName, sink: ProblemSink): void {
-  if (attributes.length + unreadable.length > MAX_ATTRIBUTES) {
+export function judgeSubject({ attributes, faults }: ReadName, sink: ProblemSink): void {
+  if (attributes.length + faults.length > MAX_ATTRIBUTES) {
     sink.add('subject', 'subject-attributes', `the subject has more than ${MAX_ATTRIBUTES} attributes`);
   }
-  const [first] = unreadable;
-  if (first !== undefined) sink.add('subject', 'subject-type', `the attribute ${first} is not text`);
+  for (const fault of faults) sink.add('subject', 'subject-attribute', fault);
   for (const attribute of attributes) {
     const fault = attributeFault(attribute);
     if (fault === undefined) continue;

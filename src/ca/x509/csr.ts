@@ -5,7 +5,6 @@ import {
   cursorOver,
   derError,
   enter,
-  peekTag,
   take,
   takeInteger,
   takeOctetAlignedBits,
@@ -97,16 +96,11 @@ function readInfo(info: Cursor, sink: ProblemSink): ReadInfo {
   const key = takeKey(info);
   const fault = keyPolicyFault(key);
   if (fault !== undefined) sink.add('key', fault.rule, fault.message);
-  // RFC 2986 wants the attributes there even when empty; upstream and others read requests without.
-  const extensions =
-    peekTag(info) === ATTRIBUTES_TAG
-      ? takeRequestedExtensions(enter(info, ATTRIBUTES_TAG, 'attributes'), sink)
-      : noExtensions;
+  if (atEnd(info)) throw derError('asn1: syntax error: sequence truncated');
+  const extensions = takeRequestedExtensions(enter(info, ATTRIBUTES_TAG, 'attributes'), sink);
   noMore(info, sink, 'request');
   return { subject, key, ...extensions };
 }
-
-const noExtensions = { names: [], requestsCa: false };
 
 /** Upstream's parser passes over elements behind the last one that it knows; Rotunda signs for no such request. */
 function noMore(cursor: Cursor, sink: ProblemSink, field: string): void {

@@ -1,22 +1,47 @@
 import { derError, tags } from './der.js';
 
-/** Identifier and length octets for contents of this length, in the fewest octets (X.690 section 10.1). */
-export function header(tag: number, length: number): Buffer {
-  if (length < 0x80) return Buffer.from([tag, length]);
-  if (length < 0x100) return Buffer.from([tag, 0x81, length]);
-  if (length < 0x10000) return Buffer.from([tag, 0x82, length >> 8, length & 0xff]);
-  if (length < 0x1000000) return Buffer.from([tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff]);
+/** How many identifier and length octets contents of this length get. */
+export function headerLength(length: number): number {
+  if (length < 0x80) return 2;
+  if (length < 0x100) return 3;
+  if (length < 0x10000) return 4;
+  if (length < 0x1000000) return 5;
   throw derError('asn1: structure error: length too large');
+}
+
+/** Writes identifier and length octets, the length in the fewest (X.690 section 10.1). Returns where the contents go. */
+export function writeHeader(out: Buffer, at: number, tag: number, length: number): number {
+  const extra = headerLength(length) - 2;
+  out[at] = tag;
+  out[at + 1] = extra === 0 ? length : 0x80 | extra;
+  if (extra > 0) out.writeUIntBE(length, at + 2, extra);
+  return at + 2 + extra;
+}
+
+/** Identifier and length octets alone. */
+export function header(tag: number, length: number): Buffer {
+  const out = Buffer.allocUnsafe(headerLength(length));
+  writeHeader(out, 0, tag, length);
+  return out;
 }
 
 /** One element around these parts. */
 export function element(tag: number, ...parts: readonly Buffer[]): Buffer {
   let length = 0;
   for (const part of parts) length += part.length;
-  const head = header(tag, length);
-  const out = Buffer.allocUnsafe(head.length + length);
-  let at = head.copy(out);
-  for (const part of parts) at += part.copy(out, at);
+  const out = Buffer.allocUnsafe(headerLength(length) + length);
+  let at = writeHeader(out, 0, tag, length);
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** One element around ASCII or Latin-1 text. */
+export function textElement(tag: number, text: string): Buffer {
+  const out = Buffer.allocUnsafe(headerLength(text.length) + text.length);
+  out.write(text, writeHeader(out, 0, tag, text.length), 'latin1');
   return out;
 }
 
@@ -76,9 +101,5 @@ export function time(milliseconds: number): Buffer {
   const clock = `${iso.slice(5, 7)}${iso.slice(8, 10)}${iso.slice(11, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
   const [tag, text] =
     year < 2050 ? [tags.utcTime, iso.slice(2, 4) + clock] : [tags.generalizedTime, iso.slice(0, 4) + clock];
-  const out = Buffer.allocUnsafe(2 + text.length);
-  out[0] = tag;
-  out[1] = text.length;
-  out.write(text, 2, 'latin1');
-  return out;
+  return textElement(tag, text);
 }

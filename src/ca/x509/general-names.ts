@@ -1,5 +1,5 @@
 import { type Cursor, type Element, atEnd, cursorOver, derError, enter, takeAny, tags } from './der.js';
-import { element, sequence } from './der-writer.js';
+import { element, sequence, textElement } from './der-writer.js';
 import { ipOctets, ipText, isMappedIpv4 } from './ip.js';
 import { dnsNameFault, emailFault, uriFault } from './name-rules.js';
 import { asciiText } from './text.js';
@@ -34,26 +34,30 @@ function readOne(cursor: Cursor, index: number, names: AltName[], faults: NameFa
     faults.push({ index, rule: 'san-type', message: `names of type [${at.tag & 0x1f}] are not issued` });
     return;
   }
-  const fault = name.mapped ? 'is an IPv4 address mapped into IPv6' : altNameFault(name);
-  if (fault === undefined) names.push({ kind: name.kind, value: name.value });
+  const { kind, value, fault } = name;
+  if (fault === undefined) names.push({ kind, value });
   else
     faults.push({
       index,
-      rule: `san-${name.kind}`,
-      message: `${name.kind} name ${JSON.stringify(name.value.slice(0, 80))} ${fault}`,
+      rule: `san-${kind}`,
+      message: `${kind} name ${JSON.stringify(value.slice(0, 80))} ${fault}`,
     });
 }
 
-type RawName = AltName & { readonly mapped: boolean };
+type RawName = AltName & { readonly fault: string | undefined };
 
 function readName(bytes: Buffer, { tag, content, end }: Element): RawName | undefined {
   switch (tag) {
-    case nameTags.dns:
-      return { kind: 'dns', value: ascii(bytes, content, end, 'dNSName'), mapped: false };
+    case nameTags.dns: {
+      const value = ascii(bytes, content, end, 'dNSName');
+      return { kind: 'dns', value, fault: dnsNameFault(value) };
+    }
     case nameTags.ip:
       return readIp(bytes.subarray(content, end));
-    case nameTags.email:
-      return { kind: 'email', value: ascii(bytes, content, end, 'rfc822Name'), mapped: false };
+    case nameTags.email: {
+      const value = ascii(bytes, content, end, 'rfc822Name');
+      return { kind: 'email', value, fault: emailFault(value) };
+    }
     case nameTags.uri:
       return readUri(ascii(bytes, content, end, 'uniformResourceIdentifier'));
     default:
@@ -70,14 +74,15 @@ function ascii(bytes: Buffer, from: number, to: number, what: string): string {
 function readIp(octets: Buffer): RawName {
   if (octets.length !== 4 && octets.length !== 16)
     throw derError(`x509: cannot parse IP address of length ${octets.length}`);
-  return { kind: 'ip', value: ipText(octets), mapped: isMappedIpv4(octets) };
+  const fault = isMappedIpv4(octets) ? 'is an IPv4 address mapped into IPv6' : undefined;
+  return { kind: 'ip', value: ipText(octets), fault };
 }
 
 /** Go's url.Parse refuses control characters and broken escapes; upstream answers those at create. */
 function readUri(value: string): RawName {
   if (/\p{Cc}|%(?![0-9A-Fa-f]{2})/u.test(value))
     throw derError(`x509: cannot parse URI ${JSON.stringify(value.slice(0, 80))}`);
-  return { kind: 'uri', value, mapped: false };
+  return { kind: 'uri', value, fault: uriFault(value) };
 }
 
 /** What keeps a name out of every certificate, undefined when nothing does. */
@@ -117,5 +122,5 @@ function encodeGeneralName(name: AltName): Buffer {
   }
   const fault = altNameFault(name);
   if (fault !== undefined) throw derError(`${kind} name ${JSON.stringify(value)} ${fault}`);
-  return element(nameTags[kind], Buffer.from(value, 'latin1'));
+  return textElement(nameTags[kind], value);
 }

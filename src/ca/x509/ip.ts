@@ -13,9 +13,23 @@ export function isMappedIpv4(octets: Buffer): boolean {
   return octets.length === 16 && octets.subarray(0, 12).equals(mappedPrefix);
 }
 
+const dotted = /^(?:(?:0|[1-9]\d{0,2})(?:\.(?!$)|$)){4}$/;
+
 /** Octets of canonical address text; undefined for anything else, a mapped address included. */
 export function ipOctets(text: string): Buffer | undefined {
+  if (!text.includes(':')) return ipv4Octets(text);
   if (!ipaddr.isValid(text)) return undefined;
   const octets = Buffer.from(ipaddr.parse(text).toByteArray());
   return !isMappedIpv4(octets) && ipText(octets) === text ? octets : undefined;
+}
+
+function ipv4Octets(text: string): Buffer | undefined {
+  if (!dotted.test(text)) return undefined;
+  const octets = Buffer.allocUnsafe(4);
+  for (const [index, part] of text.split('.').entries()) {
+    const value = Number(part);
+    if (value > 255) return undefined;
+    octets[index] = value;
+  }
+  return octets;
 }

@@ -75,7 +75,7 @@ function lintValidity(read: ReadTbs, expected: LeafExpectations, issuer: IssuerI
 }
 
 function lintSubject({ subject }: ReadTbs, expected: LeafExpectations, allowReserved: boolean, rule: Rule): void {
-  rule(subject.unreadable.length === 0, 'the subject has an attribute that is not text');
+  rule(subject.faults.length === 0, subject.faults[0] ?? '');
   rule(sameName(subject.attributes, rebuildSubject(expected.subject)), 'the subject is another than vetted');
   const reserved = (oid: string, value: string): boolean =>
     oid === attributeOids.organization && value.toLowerCase().startsWith(reservedPrefix);

@@ -5,6 +5,8 @@ const MAX_LABEL_LENGTH = 63;
 const localPart = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}$/;
 const uriCharacters = /^(?:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*$/;
 const uriStart = /^[A-Za-z][A-Za-z0-9+.-]*:/;
+/** An authority without user information: a name (SPIFFE's may have underscores) or an address, and perhaps a port. */
+const uriAuthority = /^(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /**
  * What is wrong with a DNS name, undefined when nothing is: letters, digits and hyphens in labels of 1 to 63, 253 in
@@ -53,5 +55,7 @@ export function uriFault(uri: string): string | undefined {
   if (scheme === undefined || scheme.length === uri.length) return 'is not an absolute URI';
   if (uri.length > 2048) return 'is longer than 2048 characters';
   if (!uriCharacters.test(uri)) return 'has characters that a URI does not have';
+  const rest = uri.slice(scheme.length);
+  if (rest.startsWith('//') && !uriAuthority.test(rest.slice(2).split(/[/?#]/, 1)[0] ?? '')) return 'has no valid host';
   return URL.canParse(uri) ? undefined : 'is not a URI';
 }

@@ -1,5 +1,5 @@
 import { type Cursor, atEnd, cursorOver, derError, enter, finish, takeAny, takeOid, tags } from './der.js';
-import { element, oid as encodeOid, sequence, setOf } from './der-writer.js';
+import { element, oid as encodeOid, sequence, setOf, textElement } from './der-writer.js';
 import { decodeText, isPrintable, isWellFormed } from './text.js';
 import type { DistinguishedName, NameAttribute } from './types.js';
 
@@ -41,31 +41,33 @@ const sharedRdnOrder = [
   attributeOids.organizationalUnit,
 ] as const;
 
+const lastOnly = [attributeOids.commonName, attributeOids.serialNumber] as const;
+
 /** A name as read, with what a certificate must not repeat of it. */
 export type ReadName = {
   readonly attributes: DistinguishedName;
-  /** Attributes whose value is no string; upstream leaves them out. */
-  readonly unreadable: readonly string[];
+  /** What upstream passes over: attributes whose value is no string, data behind one. */
+  readonly faults: readonly string[];
 };
 
 /** Reads an RDNSequence; the cursor stands at it. Throws `invalid` where upstream would. */
 export function takeName(cursor: Cursor, what: string): ReadName {
   const rdns = enter(cursor, tags.sequence, what);
   const attributes: NameAttribute[] = [];
-  const unreadable: string[] = [];
+  const faults: string[] = [];
   while (!atEnd(rdns)) {
     const rdn = enter(rdns, tags.set, what);
     while (!atEnd(rdn)) {
       const pair = enter(rdn, tags.sequence, what);
       const type = takeOid(pair, what);
       const value = takeAny(pair);
-      finish(pair, what);
+      if (!atEnd(pair)) faults.push(`there is data behind the attribute ${type}`);
       const text = decodeText(rdn.bytes, value, what);
-      if (text === undefined) unreadable.push(type);
+      if (text === undefined) faults.push(`the attribute ${type} is not text`);
       else attributes.push({ oid: type, value: text });
     }
   }
-  return { attributes, unreadable };
+  return { attributes, faults };
 }
 
 /** Reads a name on its own. Throws `invalid` for anything but one well-formed RDNSequence. */
@@ -84,10 +86,11 @@ export function decodeName(der: Buffer): DistinguishedName {
 export function rebuildSubject(name: DistinguishedName): DistinguishedName {
   const out: NameAttribute[] = [];
   for (const type of sharedRdnOrder) {
-    const values = name.filter((a) => a.oid === type);
-    out.push(...(values.length > 1 ? sortByEncoding(values) : values));
+    const start = out.length;
+    for (const attribute of name) if (attribute.oid === type) out.push(attribute);
+    if (out.length - start > 1) out.push(...sortByEncoding(out.splice(start)));
   }
-  for (const type of [attributeOids.commonName, attributeOids.serialNumber]) {
+  for (const type of lastOnly) {
     const last = name.findLast((a) => a.oid === type);
     if (last !== undefined && last.value !== '') out.push(last);
   }
@@ -133,7 +136,7 @@ const encodedOids = new Map<string, Buffer>(Object.values(attributeOids).map((do
 function encodeAttribute({ oid, value }: NameAttribute): Buffer {
   const type = encodedOids.get(oid) ?? encodeOid(oid);
   if (!isWellFormed(value)) throw derError('asn1: string not valid UTF-8');
-  if (isPrintable(value)) return sequence(type, element(tags.printableString, Buffer.from(value, 'latin1')));
+  if (isPrintable(value)) return sequence(type, textElement(tags.printableString, value));
   return sequence(type, element(tags.utf8String, Buffer.from(value, 'utf8')));
 }
 
