@@ -55,11 +55,14 @@ export function prepared<Parameters extends object, Row>(
 
 export type OnConflict = 'fail' | 'ignore';
 type ColumnsOf<Table extends keyof Schema> = readonly (keyof Insertable<Schema[Table]> & string)[];
+/** Makes a column that an insert forgets, and that the database does not fill in itself, a compile error. */
+type Complete<Table extends keyof Schema, Columns extends ColumnsOf<Table>> =
+  Exclude<keyof Insertable<Schema[Table]>, Columns[number] | 'sequence'> extends never ? unknown : never;
 
 /** Inserts one row; with `ignore`, a row whose key exists already is left alone and the answer is 0 instead of 1. */
-export function insertRow<Table extends keyof Schema>(
+export function insertRow<Table extends keyof Schema, const Columns extends ColumnsOf<Table>>(
   table: Table,
-  columns: ColumnsOf<Table>,
+  columns: Columns & Complete<Table, Columns>,
   onConflict: OnConflict = 'fail',
 ): (db: Kysely<Schema>, row: Insertable<Schema[Table]>) => Promise<number> {
   return prepared((_db, row: Insertable<Schema[Table]>) =>
@@ -71,9 +74,9 @@ export function insertRow<Table extends keyof Schema>(
 const sizes = [64, 16, 4, 1] as const;
 
 /** Inserts any number of rows in as few statements as the fixed sizes allow. */
-export function insertRows<Table extends keyof Schema>(
+export function insertRows<Table extends keyof Schema, const Columns extends ColumnsOf<Table>>(
   table: Table,
-  columns: ColumnsOf<Table>,
+  columns: Columns & Complete<Table, Columns>,
 ): (db: Kysely<Schema>, rows: readonly Insertable<Schema[Table]>[]) => Promise<void> {
   const width = columns.length;
   const statements = sizes.map((size) => ({

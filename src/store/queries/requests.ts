@@ -25,6 +25,7 @@ const insert = insertRow(
     'key_id',
     'serial',
     'token_id',
+    'requester',
     'created_at',
     'updated_at',
     'object',
@@ -37,7 +38,7 @@ export async function insertRequest(db: Kysely<Schema>, row: NewRequestRow): Pro
   return (await insert(db, row)) === 1;
 }
 
-export type RequestChange = Omit<RequestRow, 'uid' | 'signer_name' | 'username' | 'created_at'>;
+export type RequestChange = Omit<RequestRow, 'uid' | 'signer_name' | 'username' | 'requester' | 'created_at'>;
 
 const update = prepared((db, p: RequestChange) =>
   db
