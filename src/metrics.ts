@@ -4,14 +4,17 @@ export type Outcome = 'approved' | 'denied' | 'held' | 'failed';
 
 /** What the service counts. Labels are of low cardinality: profiles, rings, outcomes, never names. */
 export type Metrics = {
-  readonly registry: Registry;
+  /** The media type of what render gives. */
+  readonly contentType: string;
+  /** Fills the gauges that are read and not counted, then gives everything as text. */
+  render(): Promise<string>;
   requestDecided(profile: string, outcome: Outcome): void;
   certificateIssued(profile: string, ring: string): void;
   /** Seconds from submit to durable certificate. */
   issueSeconds(profile: string, seconds: number): void;
   httpSeconds(labels: { surface: string; method: string; status: number }, seconds: number): void;
   watches(change: 1 | -1): void;
-  /** Called on every scrape, to fill the gauges that are read and not counted. */
+  /** Adds to what fills those gauges. */
   onScrape(collect: (gauges: ScrapeGauges) => Promise<void>): void;
 };
 
@@ -57,18 +60,12 @@ export function createMetrics(): Metrics {
   const watchers = new Gauge({ name: 'rotunda_watches', help: 'Open watches.', registers });
   const gauges = scrapeGauges(registers);
   const collectors: ((gauges: ScrapeGauges) => Promise<void>)[] = [];
-  // prom-client awaits the collect function of each metric before it renders.
-  new Gauge({
-    name: 'rotunda_scrape_collectors',
-    help: 'Collectors that ran for this scrape.',
-    registers,
-    async collect() {
-      for (const collect of collectors) await collect(gauges);
-      this.set(collectors.length);
-    },
-  });
   return {
-    registry,
+    contentType: registry.contentType,
+    render: async () => {
+      for (const collect of collectors) await collect(gauges);
+      return registry.metrics();
+    },
     requestDecided: (profile, outcome) => {
       decided.inc({ profile, outcome });
     },
@@ -109,6 +106,10 @@ function scrapeGauges(registers: Registry[]): ScrapeGauges {
       help: 'How long until the first live certificate expires if the service stopped now.',
       registers,
     }),
-    requestsHeld: new Gauge({ name: 'rotunda_requests_held', help: 'Requests that wait for facts or a person.', registers }),
+    requestsHeld: new Gauge({
+      name: 'rotunda_requests_held',
+      help: 'Requests that wait for facts or a person.',
+      registers,
+    }),
   };
 }

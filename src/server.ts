@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import { TLSSocket } from 'node:tls';
 
-import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
 
 import { registerKubernetesApi } from './api/kubernetes/index.js';
 import { renderStatus } from './api/kubernetes/status.js';
@@ -40,7 +40,7 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
   const loggerInstance: FastifyBaseLogger = context.logger;
   const app = fastify({
     loggerInstance,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     // One logger for all requests: a child for each costs more than it tells.
     childLoggerFactory: (logger) => logger,
     bodyLimit: 3 * 1024 * 1024,
@@ -48,7 +48,10 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
     keepAliveTimeout: keepAliveTimeoutMs,
     routerOptions: { maxParamLength: 1024 },
     serverFactory: (handler) => {
-      https = createServer({ ...tlsOptions(context, own), requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs }, handler);
+      https = createServer(
+        { ...tlsOptions(context, own), requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs },
+        handler,
+      );
       return https;
     },
   });
@@ -62,9 +65,12 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
     context.metrics.httpSeconds(labels, reply.elapsedTime / 1000);
     done();
   });
-  app.setErrorHandler((error, request, reply) => (isNative(request.url) ? renderProblem : renderStatus)(error, request, reply));
+  app.setErrorHandler((error, request, reply) =>
+    isNative(request.url) ? renderProblem(error, request, reply) : renderStatus(error, request, reply),
+  );
   app.setNotFoundHandler((request, reply) => {
-    if (isNative(request.url)) throw new RotundaError('not-found', `there is no ${request.method} ${request.url.split('?')[0] ?? ''}`);
+    if (isNative(request.url))
+      throw new RotundaError('not-found', `there is no ${request.method} ${request.url.split('?')[0] ?? ''}`);
     return reply.code(404).type('text/plain; charset=utf-8').send('404 page not found\n');
   });
   registerHealth(app, context, { draining: () => draining });
@@ -83,7 +89,13 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
 
 function tlsOptions(context: Context, own: OwnCertificate): ServerOptions {
   const { topology } = context.config;
-  const rings = new Set([topology.kubernetesClient, topology.etcdPeer, topology.etcdServer, topology.etcdClient, topology.rotunda]);
+  const rings = new Set([
+    topology.kubernetesClient,
+    topology.etcdPeer,
+    topology.etcdServer,
+    topology.etcdClient,
+    topology.rotunda,
+  ]);
   return {
     cert: own.certificatePem,
     key: own.keyPem,
@@ -132,7 +144,10 @@ function authorizeUtility(context: Context, request: FastifyRequest): void {
   if (/^\/(api|apis|pki)(\/|$)/.test(path)) return;
   const verdict = context.authorize(request.identity, { verb: request.method.toLowerCase(), path });
   if (verdict.allowed) return;
-  throw new RotundaError('forbidden', `forbidden: User "${request.identity.username}" cannot ${request.method.toLowerCase()} path "${path}"`);
+  throw new RotundaError(
+    'forbidden',
+    `forbidden: User "${request.identity.username}" cannot ${request.method.toLowerCase()} path "${path}"`,
+  );
 }
 
 function isNative(url: string): boolean {

@@ -15,8 +15,12 @@ const commonNameOid = '2.5.4.3';
 const lifetimeMs = 365 * 86_400_000;
 
 const kubeconfigSchema = z.object({
-  clusters: z.array(z.object({ cluster: z.object({ server: z.string(), 'certificate-authority-data': z.string() }) })).min(1),
-  users: z.array(z.object({ user: z.object({ 'client-certificate-data': z.string(), 'client-key-data': z.string() }) })).min(1),
+  clusters: z
+    .array(z.object({ cluster: z.object({ server: z.string(), 'certificate-authority-data': z.string() }) }))
+    .min(1),
+  users: z
+    .array(z.object({ user: z.object({ 'client-certificate-data': z.string(), 'client-key-data': z.string() }) }))
+    .min(1),
 });
 
 export type AdminKubeconfig = {

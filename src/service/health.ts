@@ -13,7 +13,8 @@ export type Readiness = { draining(): boolean };
 
 /** /healthz, /livez, /readyz for anybody, and /metrics for whoever may read it. */
 export function registerHealth(app: FastifyInstance, context: Context, readiness: Readiness): void {
-  const live = (request: FastifyRequest, reply: FastifyReply): FastifyReply => answer(request, reply, [['ping', undefined]]);
+  const live = (request: FastifyRequest, reply: FastifyReply): FastifyReply =>
+    answer(request, reply, [['ping', undefined]]);
   app.get('/livez', live);
   app.get('/healthz', live);
   app.get('/readyz', async (request, reply) => {
@@ -25,7 +26,7 @@ export function registerHealth(app: FastifyInstance, context: Context, readiness
     return answer(request, reply, checks);
   });
   app.get('/metrics', async (request, reply) => {
-    await reply.type(context.metrics.registry.contentType).send(await context.metrics.registry.metrics());
+    await reply.type(context.metrics.contentType).send(await context.metrics.render());
   });
   fillGauges(context);
 }
@@ -36,9 +37,14 @@ function answer(request: FastifyRequest, reply: FastifyReply, checks: readonly C
   const failed = checks.some(([, problem]) => problem !== undefined);
   const verbose = failed || 'verbose' in (request.query as Record<string, unknown>);
   const path = request.url.split('?')[0] ?? '';
-  const lines = checks.map(([name, problem]) => (problem === undefined ? `[+]${name} ok` : `[-]${name} failed: ${problem}`));
+  const lines = checks.map(([name, problem]) =>
+    problem === undefined ? `[+]${name} ok` : `[-]${name} failed: ${problem}`,
+  );
   const text = verbose ? [...lines, `${path.slice(1)} check ${failed ? 'failed' : 'passed'}`, ''].join('\n') : 'ok';
-  return reply.code(failed ? 500 : 200).type('text/plain; charset=utf-8').send(text);
+  return reply
+    .code(failed ? 500 : 200)
+    .type('text/plain; charset=utf-8')
+    .send(text);
 }
 
 async function storeProblem(context: Context): Promise<string | undefined> {
@@ -54,7 +60,10 @@ async function storeProblem(context: Context): Promise<string | undefined> {
 function fillGauges(context: Context): void {
   context.metrics.onScrape(async (gauges) => {
     const now = context.clock.now().getTime();
-    const expiry = await context.ca.certificates.expiry(now, horizons.map((horizon) => horizon.ms));
+    const expiry = await context.ca.certificates.expiry(
+      now,
+      horizons.map((horizon) => horizon.ms),
+    );
     gauges.certificatesExpiring.reset();
     for (const ring of context.ca.rings()) {
       for (const { within } of horizons) gauges.certificatesExpiring.set({ ring: ring.name, within }, 0);

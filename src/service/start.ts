@@ -51,7 +51,8 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   await context.requests.reconsider();
   const maintain = async (): Promise<void> => {
     if (await serving.renewIfDue()) server.present(serving.current());
-    if (await admin.renewIfDue(config.advertiseUrl ?? url)) logger.info({ file: admin.file }, 'rewrote the administrator kubeconfig');
+    if (await admin.renewIfDue(config.advertiseUrl ?? url))
+      logger.info({ file: admin.file }, 'rewrote the administrator kubeconfig');
   };
   const timer = setInterval(() => {
     maintain().catch((error: unknown) => {

@@ -28,7 +28,12 @@ describeWithPeer(['etcd', 'etcdctl'], 'three etcd members with certificates from
     rotunda.client(rotunda.admin).send(method, route, body === undefined ? {} : { body });
 
   /** What runs beside a member: it knows the service's address and bundle, and its own token, nothing else. */
-  async function obtain(member: Member, credential: Bearer | Pair, profile: 'peer' | 'server' | 'client', as = member.name): Promise<Pair> {
+  async function obtain(
+    member: Member,
+    credential: Bearer | Pair,
+    profile: 'peer' | 'server' | 'client',
+    as = member.name,
+  ): Promise<Pair> {
     const key = newEcKey();
     const names = profile === 'client' ? {} : { dns: [as, 'localhost'], ips: loopback };
     const request = csrPem(key, { subject: [['CN', as]], ...names });
@@ -39,7 +44,7 @@ describeWithPeer(['etcd', 'etcdctl'], 'three etcd members with certificates from
   }
 
   async function tokenFor(member: Member): Promise<Bearer> {
-    const answer = await admin('POST', '/pki/v1/tokens', { etcdMember: `${cluster}/${member.name}` });
+    const answer = await admin('POST', '/pki/v1/tokens', { etcdMember: { cluster, name: member.name } });
     expect(answer.status, answer.text).toBe(201);
     return JSON.parse(answer.text) as Bearer;
   }
@@ -48,13 +53,18 @@ describeWithPeer(['etcd', 'etcdctl'], 'three etcd members with certificates from
     rotunda = await startTestService();
     dir = mkdtempSync(path.join(tmpdir(), 'rotunda-etcd-'));
     members = await planMembers(3, dir);
-    expect((await admin('POST', '/pki/v1/etcd-clusters', { name: cluster, clientNames: ['kube-apiserver-etcd-client'] })).status).toBe(201);
+    expect(
+      (await admin('POST', '/pki/v1/etcd-clusters', { name: cluster, clientNames: ['kube-apiserver-etcd-client'] }))
+        .status,
+    ).toBe(201);
     for (const { name, peerUrl, clientUrl } of members) {
       const body = { name, peerUrls: [peerUrl], clientUrls: [clientUrl] };
       const added = await admin('POST', `/pki/v1/etcd-clusters/${cluster}/members`, body);
       expect(added.status, added.text).toBe(201);
     }
-    const bundle = await rotunda.client().send('GET', '/pki/v1/rings/etcd/bundle', { headers: { accept: 'application/pem-certificate-chain' } });
+    const bundle = await rotunda
+      .client()
+      .send('GET', '/pki/v1/rings/etcd/bundle', { headers: { accept: 'application/pem-certificate-chain' } });
     files = await Promise.all(members.map((member) => filesFor(member, bundle.text)));
     for (const [index, member] of members.entries()) {
       const own = files[index];
@@ -89,7 +99,12 @@ describeWithPeer(['etcd', 'etcdctl'], 'three etcd members with certificates from
   const ctl = (pair: string, args: readonly string[], timeoutSeconds?: number): Promise<string> =>
     etcdctl(
       requirePeer('etcdctl'),
-      { endpoints: members.map((member) => member.clientUrl), pair, ca: at(files, 0).ca, ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }) },
+      {
+        endpoints: members.map((member) => member.clientUrl),
+        pair,
+        ca: at(files, 0).ca,
+        ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+      },
       args,
     );
 
@@ -115,7 +130,7 @@ describeWithPeer(['etcd', 'etcdctl'], 'three etcd members with certificates from
   }
 
   it('refuse a client whose certificate is of another ring', async () => {
-    const { token } = JSON.parse((await admin('POST', '/pki/v1/tokens', { node: 'worker' })).text) as Bearer;
+    const { token } = JSON.parse((await admin('POST', '/pki/v1/tokens', { node: { name: 'worker' } })).text) as Bearer;
     const kubelet = await requestClientCertificate({ url: rotunda.url, ca: rotunda.ca, nodeName: 'worker', token });
     const pair = writePair({ dir }, 'kubelet', kubelet);
     await expect(ctl(pair, ['get', 'greeting'], 3)).rejects.toThrow();

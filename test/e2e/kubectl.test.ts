@@ -100,7 +100,7 @@ describe.each([
       expect((await kubectl(binary, ['certificate', 'deny', `${prefix}-deny`])).stdout).toContain('denied');
       const approve = await kubectl(binary, ['certificate', 'approve', `${prefix}-deny`]);
       expect(approve.code).toBe(1);
-      expect(approve.stderr).toContain('already denied');
+      expect(approve.stderr).toMatch(/already denied/i);
       expect((await kubectl(binary, ['get', 'csr', `${prefix}-deny`])).stdout).toContain('Denied');
     });
 

@@ -7,7 +7,11 @@ import { protobufCreateBody } from '../support/kubelet-wire.js';
 const recorded = (name: string): Buffer => readFileSync(new URL(`../fixtures/kubelet/${name}`, import.meta.url));
 
 function pemIn(body: Buffer): string {
-  return /-----BEGIN CERTIFICATE REQUEST-----[\s\S]+-----END CERTIFICATE REQUEST-----\n/.exec(body.toString('latin1'))?.[0] ?? '';
+  return (
+    /-----BEGIN CERTIFICATE REQUEST-----[\s\S]+-----END CERTIFICATE REQUEST-----\n/.exec(
+      body.toString('latin1'),
+    )?.[0] ?? ''
+  );
 }
 
 describe('the kubelet driver', () => {

@@ -2,7 +2,12 @@ import { X509Certificate } from 'node:crypto';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { bootstrapBlocking, type KubeletOptions, requestClientCertificate, requestServingCertificate } from '../support/kubelet.js';
+import {
+  bootstrapBlocking,
+  type KubeletOptions,
+  requestClientCertificate,
+  requestServingCertificate,
+} from '../support/kubelet.js';
 import { newEcKey, newRsaKey } from '../support/pkcs10.js';
 import { startTestService, type TestService } from '../support/service.js';
 
@@ -24,8 +29,9 @@ async function post<T>(path: string, body: unknown): Promise<T> {
   return answer.text === '' ? (undefined as T) : answer.json<T>();
 }
 
-async function boundToken(node: string, extra: Record<string, unknown> = {}): Promise<string> {
-  return (await post<TokenAnswer>('/pki/v1/tokens', { node, ...extra })).token;
+async function boundToken(name: string, extra: { addresses?: string[]; reusable?: boolean } = {}): Promise<string> {
+  const { addresses = [], ...rest } = extra;
+  return (await post<TokenAnswer>('/pki/v1/tokens', { node: { name, addresses }, ...rest })).token;
 }
 
 function kubelet(nodeName: string, extra: Partial<KubeletOptions>): KubeletOptions {
@@ -91,7 +97,9 @@ describe('a kubelet with a bound token', () => {
 
   it('is denied another name, told both, and keeps its token', async () => {
     const token = await boundToken('node-own');
-    await expect(requestClientCertificate(kubelet('node-other', { token }))).rejects.toThrow(/denied.*node-(own|other).*node-(own|other)/s);
+    await expect(requestClientCertificate(kubelet('node-other', { token }))).rejects.toThrow(
+      /denied.*node-(own|other).*node-(own|other)/s,
+    );
     await requestClientCertificate(kubelet('node-own', { token }));
   });
 });

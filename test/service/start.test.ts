@@ -34,7 +34,8 @@ async function stop(service: TestService): Promise<void> {
 function presented(service: TestService): Promise<X509Certificate> {
   const { hostname, port } = new URL(service.url);
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: hostname, port: Number(port), ca: service.ca }, () => {
+    // The clock of a test may be ahead of the real one, by which node judges validity.
+    const socket = connect({ host: hostname, port: Number(port), rejectUnauthorized: false }, () => {
       const certificate = socket.getPeerX509Certificate();
       socket.end();
       if (certificate === undefined) reject(new Error('no certificate'));
@@ -73,7 +74,7 @@ describe('the first start', () => {
     const who = await service.client(service.admin).send('GET', '/pki/v1/whoami');
     expect(who.status, who.text).toBe(200);
     expect(who.text).toContain('rotunda:admins');
-    expect((await service.client().send('GET', '/pki/v1/rings')).status).toBe(403);
+    expect((await service.client().send('GET', '/pki/v1/rings')).status).toBe(401);
     expect((await service.client().send('GET', '/metrics')).status).toBe(403);
     expect((await service.client({ token: 'abcdef.0123456789abcdef' }).send('GET', '/pki/v1/rings')).status).toBe(401);
   });

@@ -40,7 +40,14 @@ type Csr = {
 /** Asks for the client certificate over the `generateName` path (rotateCertificates: true). */
 export function requestClientCertificate(options: KubeletOptions): Promise<Obtained> {
   const key = options.key ?? newEcKey();
-  return obtain(options, key, clientSubject(options.nodeName), 'kubernetes.io/kube-apiserver-client-kubelet', clientUsages(key), '');
+  return obtain(
+    options,
+    key,
+    clientSubject(options.nodeName),
+    'kubernetes.io/kube-apiserver-client-kubelet',
+    clientUsages(key),
+    '',
+  );
 }
 
 /** Asks for the serving certificate with the client certificate it has. */
@@ -61,14 +68,23 @@ export async function bootstrapBlocking(options: KubeletOptions): Promise<Obtain
     await health.body.dump();
     const usages = ['digital signature', 'key encipherment', 'client auth'];
     const name = digestedName(key, options.nodeName, usages);
-    return await obtain(options, key, clientSubject(options.nodeName), 'kubernetes.io/kube-apiserver-client-kubelet', usages, name);
+    return await obtain(
+      options,
+      key,
+      clientSubject(options.nodeName),
+      'kubernetes.io/kube-apiserver-client-kubelet',
+      usages,
+      name,
+    );
   } finally {
     await agent.destroy();
   }
 }
 
 function clientUsages(key: KeyObject): string[] {
-  return key.asymmetricKeyType === 'rsa' ? ['key encipherment', 'digital signature', 'client auth'] : ['digital signature', 'client auth'];
+  return key.asymmetricKeyType === 'rsa'
+    ? ['key encipherment', 'digital signature', 'client auth']
+    : ['digital signature', 'client auth'];
 }
 
 function clientSubject(nodeName: string): CsrContent {
@@ -90,7 +106,13 @@ async function obtain(
 ): Promise<Obtained> {
   const agent = agentFor(options);
   try {
-    const body = { name, generateName: name === '' ? 'csr-' : '', requestPem: csrPem(key, content), signerName, usages };
+    const body = {
+      name,
+      generateName: name === '' ? 'csr-' : '',
+      requestPem: csrPem(key, content),
+      signerName,
+      usages,
+    };
     const created = await create(agent, options, body);
     const cert = await waitForCertificate(agent, options, created);
     return { name: created.metadata.name, cert, key: keyPem(key) };
@@ -147,10 +169,18 @@ async function waitForCertificate(agent: Agent, options: KubeletOptions, created
   return watchUntil(agent, options, query, created, deadline);
 }
 
-async function watchUntil(agent: Agent, options: KubeletOptions, query: string, created: Csr, deadline: AbortSignal): Promise<string> {
+async function watchUntil(
+  agent: Agent,
+  options: KubeletOptions,
+  query: string,
+  created: Csr,
+  deadline: AbortSignal,
+): Promise<string> {
   const answer = await call(agent, options, 'GET', `${collection}?${query}`, { signal: deadline });
   if (answer.statusCode !== 200) throw new KubeletError(answer.statusCode, await textOf(answer));
   const lines = createInterface({ input: decoded(answer) });
+  // Leaving a watch is no error; one that breaks ends the lines.
+  lines.on('error', () => undefined);
   try {
     for await (const line of lines) {
       const event = JSON.parse(line) as { type: string; object: Csr };
@@ -161,7 +191,7 @@ async function watchUntil(agent: Agent, options: KubeletOptions, query: string, 
       if (cert !== undefined) return cert;
     }
   } finally {
-    answer.body.destroy();
+    answer.body.on('error', () => undefined).destroy();
   }
   throw new Error('the watch ended without a certificate');
 }
@@ -173,18 +203,27 @@ function verdict(csr: Csr, created: Csr): string | undefined {
   for (const type of ['Denied', 'Failed']) {
     const found = conditions.find((condition) => condition.type === type);
     if (found !== undefined) {
-      throw new Error(`certificate signing request is ${type.toLowerCase()}, reason: ${found.reason ?? ''}, message: ${found.message ?? ''}`);
+      throw new Error(
+        `certificate signing request is ${type.toLowerCase()}, reason: ${found.reason ?? ''}, message: ${found.message ?? ''}`,
+      );
     }
   }
   const approved = conditions.some((condition) => condition.type === 'Approved');
   const { certificate } = csr.status;
-  return approved && certificate !== undefined && certificate !== '' ? Buffer.from(certificate, 'base64').toString() : undefined;
+  return approved && certificate !== undefined && certificate !== ''
+    ? Buffer.from(certificate, 'base64').toString()
+    : undefined;
 }
 
 /** Upstream's digestedName: SHA-512/256 over base64url parts, each ended by `|`. */
 function digestedName(key: KeyObject, nodeName: string, usages: readonly string[]): string {
   const hash = createHash('sha512-256');
-  const parts = [publicDer(key), Buffer.from(`system:node:${nodeName}`), Buffer.from('system:nodes'), ...usages.map((u) => Buffer.from(u))];
+  const parts = [
+    publicDer(key),
+    Buffer.from(`system:node:${nodeName}`),
+    Buffer.from('system:nodes'),
+    ...usages.map((u) => Buffer.from(u)),
+  ];
   for (const part of parts) hash.update(`${part.toString('base64url')}|`);
   return `node-csr-${hash.digest('base64url')}`;
 }
@@ -195,7 +234,13 @@ function agentFor(options: KubeletOptions): Agent {
 
 type CallOptions = { readonly type?: string; readonly body?: Buffer; readonly signal?: AbortSignal };
 
-function call(agent: Agent, options: KubeletOptions, method: 'GET' | 'POST', path: string, extra: CallOptions = {}): Promise<Dispatcher.ResponseData> {
+function call(
+  agent: Agent,
+  options: KubeletOptions,
+  method: 'GET' | 'POST',
+  path: string,
+  extra: CallOptions = {},
+): Promise<Dispatcher.ResponseData> {
   return request(`${options.url}${path}`, {
     method,
     dispatcher: agent,
