@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { configFrom } from '../../src/config/load.js';
 import type { ContextOverrides } from '../../src/context.js';
 import { type Service, startService } from '../../src/service/start.js';
+import { checkExchange } from './contract.js';
 
 export type TestServiceOptions = {
   /** Fields of the configuration file, without apiVersion. */
@@ -35,10 +36,19 @@ export type TestService = {
 export type TlsCredential = { readonly cert: string; readonly key: string };
 export type BearerCredential = { readonly token: string };
 
-export type TestAnswer = { readonly status: number; readonly headers: Record<string, string | string[] | undefined>; readonly text: string; json<T = unknown>(): T };
+export type TestAnswer = {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly text: string;
+  json<T = unknown>(): T;
+};
 
 export type TestClient = {
-  send(method: string, path: string, options?: { body?: unknown; raw?: Buffer | string; headers?: Record<string, string> }): Promise<TestAnswer>;
+  send(
+    method: string,
+    path: string,
+    options?: { body?: unknown; raw?: Buffer | string; headers?: Record<string, string> },
+  ): Promise<TestAnswer>;
   readonly agent: Agent;
 };
 
@@ -67,9 +77,15 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     kubeconfig: service.adminKubeconfig,
     admin,
     client: (credential) => {
-      const agent = new Agent({ connect: { ca, ...(credential !== undefined && 'cert' in credential ? credential : {}) } });
+      const agent = new Agent({
+        connect: { ca, ...(credential !== undefined && 'cert' in credential ? credential : {}) },
+      });
       agents.push(agent);
-      return testClient(service.url, agent, credential !== undefined && 'token' in credential ? credential.token : undefined);
+      return testClient(
+        service.url,
+        agent,
+        credential !== undefined && 'token' in credential ? credential.token : undefined,
+      );
     },
     stop: async () => {
       await Promise.all(agents.map((agent) => agent.destroy()));
@@ -103,6 +119,7 @@ function testClient(url: string, agent: Agent, token: string | undefined): TestC
         ...(body === undefined ? {} : { body }),
       });
       const text = await answer.body.text();
+      checkExchange({ method, path: requestPath, status: answer.statusCode, contentType: headerText(answer.headers['content-type']), text });
       return { status: answer.statusCode, headers: answer.headers, text, json: <T>() => JSON.parse(text) as T };
     },
   };
@@ -122,4 +139,8 @@ export function readKubeconfig(text: string): { server: string; ca: string; admi
     ca: decode(cluster['certificate-authority-data']),
     admin: { cert: decode(user['client-certificate-data']), key: decode(user['client-key-data']) },
   };
+}
+
+function headerText(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
 }

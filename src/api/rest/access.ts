@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { RotundaError } from '../../errors.js';
 import type { Attributes, Authorize, Identity } from '../../identity/types.js';
 
-/** What a caller needs to be allowed for a route: a verb on a resource, to be known at all, or nothing. */
+/** What a caller needs to be allowed for a route: a verb on a resource, or to be known at all. */
 export type Access =
   | {
       readonly verb: string;
@@ -16,8 +16,7 @@ export type Access =
       /** Whether the object is about the caller itself, which may always read it. */
       readonly self?: (identity: Identity, params: Readonly<Record<string, string>>) => boolean;
     }
-  | 'authenticated'
-  | 'public';
+  | 'authenticated';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -41,7 +40,6 @@ export function guardRoutes(app: FastifyInstance, authorize: Authorize): void {
 }
 
 function checkAccess(authorize: Authorize, request: FastifyRequest, access: Access): void {
-  if (access === 'public') return;
   if (access === 'authenticated') {
     if (request.identity.kind === 'anonymous') throw unauthenticated();
     return;

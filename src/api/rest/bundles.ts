@@ -32,12 +32,12 @@ const headers = z.object({
 
 export type BundleView = z.output<typeof bundleSchema>;
 
-/** Anyone may read bundles: clients need them before they can trust or be trusted. */
+/** Anyone may read bundles: clients need them before they can trust anything. */
 export function bundleRoutes(app: RestApp, { ca }: Context): void {
   app.get(
     '/rings/:ring/bundle',
     {
-      config: { access: 'public' },
+      config: { access: { verb: 'get', resource: 'rings', subresource: 'bundle', param: 'ring' } },
       schema: {
         operationId: 'getBundle',
         summary: 'Get the current bundle of a ring, as PEM by Accept',
@@ -56,7 +56,7 @@ export function bundleRoutes(app: RestApp, { ca }: Context): void {
   app.get(
     '/rings/:ring/bundles/:generation',
     {
-      config: { access: 'public' },
+      config: { access: { verb: 'get', resource: 'rings', subresource: 'bundles', param: 'ring' } },
       schema: {
         operationId: 'getBundleGeneration',
         summary: 'Get one generation of the bundle of a ring, as PEM by Accept',
