@@ -1,18 +1,18 @@
 import type { ReadCsr } from '../ca/x509/types.js';
 import type { Identity } from '../identity/types.js';
+import { findRequestObject } from '../store/queries/requests.js';
 import { hasCondition } from './conditions.js';
 import { requestForbidden } from './errors.js';
 import { parseObject } from './object.js';
 import { parseRequest } from './parse.js';
 import type { Parts } from './parts.js';
-import { findRequestText } from './rows.js';
 import type { CertificateRequest } from './types.js';
 
 export type Names = { readonly csr: ReadCsr; readonly text: readonly string[] };
 
 /** The exact names that a person is about to approve; undefined when there is no such request. */
 export async function namesForRecord(parts: Parts, name: string): Promise<Names | undefined> {
-  const text = await findRequestText(parts.store.db, name);
+  const text = await findRequestObject(parts.store.db, name);
   if (text === undefined) return undefined;
   const parsed = parseRequest(parseObject(text).spec.request, 'upstream');
   if ('fault' in parsed) return undefined;

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { Identity } from '../identity/types.js';
 import type { WriteTx } from '../store/types.js';
+import { deleteRequest, findRequest, findRequestObject, type RequestRow } from '../store/queries/requests.js';
 import { admitApproval, admitSigning } from './admission.js';
 import { mayDecide, namesForRecord } from './approver.js';
 import { hasCondition } from './conditions.js';
@@ -10,7 +11,7 @@ import { withoutHold } from './hold.js';
 import { updatedFields } from './managed-fields.js';
 import { parseObject, stateOf, textOf } from './object.js';
 import { type Parts, record, resource } from './parts.js';
-import { deleteRequest, findRequest, findRequestText, type RequestRow, updateRequest } from './rows.js';
+import { changeRequest } from './rows.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, Condition, UpdateOptions } from './types.js';
 import { isSame, prepareUpdate, validateUpdate } from './update.js';
@@ -99,7 +100,7 @@ async function write(
   } else {
     const held = state === 'pending' ? { held: row.held, retry_at: row.retry_at } : { held: 0, retry_at: null };
     const kept = { name, revision, state, ...held, serial: row.serial, updated_at: now, object: text };
-    await updateRequest(tx.db, kept, row.revision);
+    await changeRequest(tx.db, kept, row.revision);
     await tx.publish({ ...change, type: 'MODIFIED' });
   }
   const event = eventOf(options, stored, prepared);
@@ -142,7 +143,7 @@ export function verdictChange(
 
 /** The stored text. Throws 'not-found'. */
 export async function textByName(parts: Parts, name: string): Promise<string> {
-  const text = await findRequestText(parts.store.db, name);
+  const text = await findRequestObject(parts.store.db, name);
   if (text === undefined) throw requestNotFound(name);
   return text;
 }

@@ -1,9 +1,10 @@
 import { RotundaError } from '../errors.js';
 import type { WriteTx } from '../store/types.js';
+import { deleteRequest, findRequest, type RequestRow } from '../store/queries/requests.js';
 import { deleteConflict, requestNotFound } from './errors.js';
 import { copyOf, parseObject, stateOf, textOf } from './object.js';
 import { type Parts, record, resource } from './parts.js';
-import { deleteRequest, findRequest, type RequestRow, updateRequest } from './rows.js';
+import { changeRequest } from './rows.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, DeleteOptions, Preconditions } from './types.js';
 
@@ -64,7 +65,7 @@ async function mark(
   const { name } = row;
   const revision = tx.nextRevision();
   const text = textOf(request, revision);
-  await updateRequest(
+  await changeRequest(
     tx.db,
     { ...row, revision, state: stateOf(request), updated_at: now, object: text },
     row.revision,
@@ -119,7 +120,7 @@ function collect(parts: Parts, name: string): void {
     request.metadata.finalizers = finalizers;
     const revision = tx.nextRevision();
     const text = textOf(request, revision);
-    await updateRequest(tx.db, { ...row, revision, updated_at: now, object: text }, row.revision);
+    await changeRequest(tx.db, { ...row, revision, updated_at: now, object: text }, row.revision);
     await tx.publish({ revision, resource, name, type: 'MODIFIED', object: text, previous: undefined });
   });
   work.catch((error: unknown) => {

@@ -1,12 +1,13 @@
 import type { IssuedCertificate, PreparedCertificate } from '../ca/types.js';
 import type { Identity } from '../identity/types.js';
 import type { WriteTx } from '../store/types.js';
+import { findRequest } from '../store/queries/requests.js';
 import { withoutHold } from './hold.js';
 import { hasCondition } from './conditions.js';
 import { copyOf, parseObject, textOf, withCondition } from './object.js';
 import { type Parts, record, resource, service } from './parts.js';
 import type { Plan } from './plan.js';
-import { findRequest, updateRequest } from './rows.js';
+import { changeRequest } from './rows.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, Decision } from './types.js';
 
@@ -75,7 +76,7 @@ async function recordIssued(parts: Parts, tx: WriteTx, work: Work, issued: Issue
     serial: work.prepared.serial,
     updated_at: now,
   } as const;
-  if (!(await updateRequest(tx.db, { ...row, object: text }, work.revision))) {
+  if (!(await changeRequest(tx.db, { ...row, object: text }, work.revision))) {
     const current = await findRequest(tx.db, name);
     const object = current?.uid === uid ? parseObject(current.object) : undefined;
     if (current === undefined || object === undefined || !isIssuable(object, work)) {
@@ -84,7 +85,7 @@ async function recordIssued(parts: Parts, tx: WriteTx, work: Work, issued: Issue
     }
     request = withCertificate(work, object, issued, now);
     text = textOf(request, revision);
-    await updateRequest(tx.db, { ...row, object: text }, current.revision);
+    await changeRequest(tx.db, { ...row, object: text }, current.revision);
   }
   await parts.ca.issuing.record(tx, issued);
   await tx.publish({ revision, resource, name, type: 'MODIFIED', object: text, previous: undefined });

@@ -1,5 +1,5 @@
 import type { Identity } from '../identity/types.js';
-import type { RequestRow } from './rows.js';
+import type { RequestRow } from '../store/queries/requests.js';
 import type { CertificateRequest, Condition, ObjectMeta, RequestDraft, RequestSpec } from './types.js';
 
 /** The object as a new request, without a resourceVersion: what the server owns is set, what was sent for it is dropped. */

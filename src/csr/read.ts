@@ -1,44 +1,45 @@
 import { RotundaError } from '../errors.js';
+import { countRequests, findRequestObject, listRequests } from '../store/queries/requests.js';
 import { parseObject } from './object.js';
 import type { Parts } from './parts.js';
-import { countRequests, findRequestText, listRequests } from './rows.js';
 import type { RequestFilter, RequestList } from './types.js';
 
 const pageSize = 500;
 
-/** One page, in name order. The revision is read first, so that a watch from it misses nothing. */
+/** One page, in name order. */
 export async function list(parts: Parts, filter: RequestFilter): Promise<RequestList> {
-  const { db } = parts.store;
-  const revision = await parts.store.revision();
-  if (filter.name !== undefined) {
-    const text = await findRequestText(db, filter.name);
-    return {
-      items: text !== undefined && accepts(filter, text) ? [text] : [],
-      revision,
-      continue: undefined,
-      remaining: undefined,
-    };
-  }
+  if (filter.name !== undefined) return single(parts, filter, filter.name);
   const limit = filter.limit === undefined || filter.limit <= 0 ? Infinity : filter.limit;
-  const conditions = {
-    ...(filter.signerName && { signerName: filter.signerName }),
-    ...(filter.state && { state: filter.state }),
-  };
+  const conditions = definedOf(filter);
   const items: string[] = [];
   let after = filter.continue === undefined ? undefined : readContinue(filter.continue);
+  let revision: number | undefined;
   for (;;) {
-    const rows = await listRequests(db, { after, limit: Math.min(pageSize, limit + 1), ...conditions });
-    for (const { name, object } of rows) {
+    const size = Math.min(pageSize, limit + 1);
+    const page = await listRequests(parts.store.db, {
+      ...(after === undefined ? {} : { after }),
+      limit: size,
+      ...conditions,
+    });
+    // A later page may know more than this revision tells, which a watch from it only repeats.
+    revision ??= page.revision;
+    for (const { name, object } of page.items) {
       if (items.length === limit) return { items, revision, ...(await rest(parts, filter, after ?? '', conditions)) };
       after = name;
       if (accepts(filter, object)) items.push(object);
     }
-    if (rows.length < Math.min(pageSize, limit + 1))
-      return { items, revision, continue: undefined, remaining: undefined };
+    if (page.items.length < size) return { items, revision, continue: undefined, remaining: undefined };
   }
 }
 
-type Conditions = Pick<RequestFilter, 'signerName' | 'state'>;
+async function single(parts: Parts, filter: RequestFilter, name: string): Promise<RequestList> {
+  const revision = await parts.store.revision();
+  const text = await findRequestObject(parts.store.db, name);
+  const items = text !== undefined && accepts(filter, text) ? [text] : [];
+  return { items, revision, continue: undefined, remaining: undefined };
+}
+
+type Conditions = { signerName?: string; state?: NonNullable<RequestFilter['state']> };
 
 /** How the next page starts, and, as upstream, how many are left when no selector filters them. */
 async function rest(
@@ -48,14 +49,11 @@ async function rest(
   conditions: Conditions,
 ): Promise<Pick<RequestList, 'continue' | 'remaining'>> {
   const filtered = filter.matches !== undefined || filter.signerName !== undefined;
-  const remaining = filtered ? undefined : await countRequests(parts.store.db, { after, ...definedOf(conditions) });
+  const remaining = filtered ? undefined : await countRequests(parts.store.db, { after, ...conditions });
   return { continue: Buffer.from(JSON.stringify({ after })).toString('base64url'), remaining };
 }
 
-function definedOf({ signerName, state }: Conditions): {
-  signerName?: string;
-  state?: NonNullable<RequestFilter['state']>;
-} {
+function definedOf({ signerName, state }: RequestFilter): Conditions {
   return { ...(signerName === undefined ? {} : { signerName }), ...(state === undefined ? {} : { state }) };
 }
 

@@ -1,5 +1,6 @@
 import { RotundaError } from '../errors.js';
 import type { Identity } from '../identity/types.js';
+import { findRequest, type RequestRow } from '../store/queries/requests.js';
 import { evaluate, firstViolation } from './evaluate.js';
 import { requestNotFound } from './errors.js';
 import { gatherFacts } from './facts.js';
@@ -11,7 +12,7 @@ import { parseRequest } from './parse.js';
 import { type Parts, record, resource, service } from './parts.js';
 import { intend, type Plan, planFor, prepare, refused } from './plan.js';
 import { bannedSince, requesterOf } from './requester.js';
-import { findRequest, type RequestRow, unsettledRequests, updateRequest } from './rows.js';
+import { unsettledRequests, changeRequest } from './rows.js';
 import { recordDecision } from './submit.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, Decision } from './types.js';
@@ -157,7 +158,7 @@ async function writeDecision(parts: Parts, { row, request, plan, identity }: Cas
       updated_at: now,
       object: text,
     };
-    if (!(await updateRequest(tx.db, change, row.revision))) return false;
+    if (!(await changeRequest(tx.db, change, row.revision))) return false;
     await tx.publish({ revision, resource, name: row.name, type: 'MODIFIED', object: text, previous: undefined });
     if (denied || row.held === 0) await recordDecision(parts, tx, { identity, name: row.name, plan, request, now });
     return true;
@@ -263,7 +264,7 @@ async function fail(parts: Parts, row: RequestRow, request: CertificateRequest, 
       updated_at: now,
       object: text,
     };
-    if (!(await updateRequest(tx.db, change, row.revision))) return false;
+    if (!(await changeRequest(tx.db, change, row.revision))) return false;
     await tx.publish({ revision, resource, name: row.name, type: 'MODIFIED', object: text, previous: undefined });
     const detail = { signerName: row.signer_name, message };
     await record(parts, tx, {

@@ -1,5 +1,5 @@
 import type { Identity, Role, Tokens } from '../identity/types.js';
-import type { RequestRow } from './rows.js';
+import type { RequestRow } from '../store/queries/requests.js';
 import type { CertificateRequest } from './types.js';
 
 /** What is kept of an identity beside what the object says. */

@@ -13,11 +13,11 @@ import { parseRequest } from './parse.js';
 import { type Parts, record, resource } from './parts.js';
 import { intend, type Plan, planFor, refused } from './plan.js';
 import { requesterText } from './requester.js';
-import { findRequestText, insertRequest, type RequestRow } from './rows.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, RequestDraft, Submitted } from './types.js';
 import { validateCreate } from './validate.js';
 import type { ReadCsr } from '../ca/x509/types.js';
+import { findRequestObject, insertRequest, type RequestRow } from '../store/queries/requests.js';
 
 const mostNames = 8;
 const mostSigners = 3;
@@ -123,7 +123,7 @@ async function candidateOf(parts: Parts, { draft, identity, now }: Draft, name: 
 
 async function dryStore(parts: Parts, candidate: Candidate): Promise<Stored> {
   const { request } = candidate;
-  if ((await findRequestText(parts.store.db, request.metadata.name)) !== undefined)
+  if ((await findRequestObject(parts.store.db, request.metadata.name)) !== undefined)
     throw requestExists(request.metadata.name, false);
   const { resourceVersion: _none, ...metadata } = request.metadata;
   const text = JSON.stringify({ ...request, metadata });
@@ -141,7 +141,7 @@ async function store(parts: Parts, candidate: Candidate, now: number): Promise<S
       const revision = tx.nextRevision();
       const text = textOf(request, revision);
       const { name } = request.metadata;
-      if ((await insertRequest(tx.db, rowOf(candidate, { request, text, revision, now }))) === 0)
+      if (!(await insertRequest(tx.db, rowOf(candidate, { request, text, revision, now }))))
         throw requestExists(name, false);
       if (plan?.prepared !== undefined) await intend(parts, tx, plan, plan.prepared);
       await tx.publish({ revision, resource, name, type: 'ADDED', object: text, previous: undefined });

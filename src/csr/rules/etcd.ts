@@ -80,9 +80,13 @@ const clientNameRule: Rule = {
   name: 'client-name-enrolled',
   kind: 'fact',
   check: ({ csr, facts }: RuleInput) => {
-    const { etcdCluster: cluster } = facts;
+    const { etcdCluster: cluster, member, otherMembers = [] } = facts;
     if (csr.commonName === administrator)
       return missing('the administrator of etcd, root, is given by an administrator of this service only');
+    if (member !== undefined && csr.commonName === member.name)
+      return passed(`the common name is the name of the etcd member ${title(member)}`);
+    const other = otherMembers.find(({ name }) => name === csr.commonName);
+    if (other !== undefined) return failed(`${JSON.stringify(csr.commonName)} is the etcd member ${title(other)}`);
     if (cluster === undefined) return missing('it is not known for which etcd cluster this is');
     if (cluster.clientNames.includes(csr.commonName))
       return passed(
