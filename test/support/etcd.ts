@@ -14,7 +14,12 @@ export type Member = {
 };
 
 /** Files beside a member: certificates and keys as it obtained them, and the CA bundle that it trusts. */
-export type MemberFiles = { readonly peer: string; readonly server: string; readonly client: string; readonly ca: string };
+export type MemberFiles = {
+  readonly peer: string;
+  readonly server: string;
+  readonly client: string;
+  readonly ca: string;
+};
 
 /** Places for members of one cluster on free ports of the loopback. */
 export async function planMembers(count: number, dir: string): Promise<Member[]> {
@@ -41,7 +46,12 @@ export function writePair(member: { dir: string }, stem: string, pair: { cert: s
 }
 
 /** Starts one member with mutual TLS on both its listeners. The process ends with the test that started it. */
-export function startMember(etcd: string, member: Member, files: MemberFiles, cluster: readonly Member[]): ChildProcess {
+export function startMember(
+  etcd: string,
+  member: Member,
+  files: MemberFiles,
+  cluster: readonly Member[],
+): ChildProcess {
   const args = [
     ['--name', member.name],
     ['--data-dir', path.join(member.dir, 'data')],
@@ -68,7 +78,8 @@ export function startMember(etcd: string, member: Member, files: MemberFiles, cl
     if (log.length > 200) log.shift();
   });
   child.on('exit', (code) => {
-    if (code !== null && code !== 0) process.stderr.write(`etcd ${member.name} ended with ${String(code)}\n${log.join('').slice(-2000)}\n`);
+    if (code !== null && code !== 0)
+      process.stderr.write(`etcd ${member.name} ended with ${String(code)}\n${log.join('').slice(-2000)}\n`);
   });
   return child;
 }
@@ -87,7 +98,10 @@ export async function etcdctl(
     `--command-timeout=${String(options.timeoutSeconds ?? 10)}s`,
     '--dial-timeout=5s',
   ];
-  const { stdout } = await run(binary, [...flags, ...args], { env: { ...process.env, ETCDCTL_API: '3' }, timeout: 30_000 });
+  const { stdout } = await run(binary, [...flags, ...args], {
+    env: { ...process.env, ETCDCTL_API: '3' },
+    timeout: 30_000,
+  });
   return stdout;
 }
 

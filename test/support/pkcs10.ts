@@ -69,19 +69,30 @@ export function csrPem(key: KeyObject, content: CsrContent, publicKeyDer: Buffer
 export function publicDer(key: KeyObject): Buffer {
   const jwk = key.export({ format: 'jwk' });
   if (jwk.kty === 'EC' && jwk.crv === 'P-256') {
-    const point = Buffer.concat([hex('0004'), Buffer.from(jwk.x ?? '', 'base64url'), Buffer.from(jwk.y ?? '', 'base64url')]);
+    const point = Buffer.concat([
+      hex('0004'),
+      Buffer.from(jwk.x ?? '', 'base64url'),
+      Buffer.from(jwk.y ?? '', 'base64url'),
+    ]);
     return tlv(0x30, hex('301306072a8648ce3d020106082a8648ce3d030107'), tlv(0x03, point));
   }
   if (jwk.kty === 'RSA') {
-    const integer = (value: string | undefined): Buffer => tlv(0x02, Buffer.from([0]), Buffer.from(value ?? '', 'base64url'));
+    const integer = (value: string | undefined): Buffer =>
+      tlv(0x02, Buffer.from([0]), Buffer.from(value ?? '', 'base64url'));
     const exponent = tlv(0x02, Buffer.from(jwk.e ?? '', 'base64url'));
-    return tlv(0x30, hex('300d06092a864886f70d0101010500'), tlv(0x03, Buffer.from([0]), tlv(0x30, integer(jwk.n), exponent)));
+    return tlv(
+      0x30,
+      hex('300d06092a864886f70d0101010500'),
+      tlv(0x03, Buffer.from([0]), tlv(0x30, integer(jwk.n), exponent)),
+    );
   }
   return tlv(0x30, hex('300506032b6570'), tlv(0x03, Buffer.from([0]), Buffer.from(jwk.x ?? '', 'base64url')));
 }
 
 function name(subject: CsrContent['subject']): Buffer {
-  const rdns = subject.map(([type, value]) => tlv(0x31, tlv(0x30, oids[type] ?? Buffer.alloc(0), tlv(0x0c, Buffer.from(value)))));
+  const rdns = subject.map(([type, value]) =>
+    tlv(0x31, tlv(0x30, oids[type] ?? Buffer.alloc(0), tlv(0x0c, Buffer.from(value)))),
+  );
   return tlv(0x30, ...rdns);
 }
 
