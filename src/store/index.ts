@@ -26,15 +26,19 @@ export type StoreOptions = {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const logger = options.logger.child({ component: 'store' });
   const engine = await openEngine(options.url, logger);
-  const feed = await createFeed({ db: engine.reader, logger });
+  const feed = await createFeed({ db: engine.reader, logger }).catch(async (error: unknown) => {
+    await engine.close();
+    throw error;
+  });
   const listener =
     engine.name === 'postgres' ? startListening({ url: options.url, db: engine.reader, feed, logger }) : undefined;
   const commits = createGroupCommit({ engine, clock: options.clock, logger, committed: feed.committed });
   const pruning = startPruning({ write: commits.write, clock: options.clock, logger });
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    await pruning.stop();
+    const pruned = pruning.stop();
     await commits.close();
+    await pruned;
     feed.close();
     await listener?.close();
     await engine.close();

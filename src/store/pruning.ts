@@ -43,6 +43,6 @@ export async function prune(
       gone = await options.write((tx) => pruneChanges(tx.db, { keep: history.changes, olderThan, step }));
     }
   } catch (error) {
-    options.logger.warn({ err: error }, 'old changes cannot be deleted; trying again later');
+    if (!stopped()) options.logger.warn({ err: error }, 'old changes cannot be deleted; trying again later');
   }
 }
