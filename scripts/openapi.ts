@@ -15,6 +15,8 @@ if (process.argv.includes('--write')) {
 } else if (readFileSync(file, 'utf8') === made) {
   process.stdout.write('openapi.yaml matches the routes\n');
 } else {
-  process.stderr.write('error: openapi.yaml does not match the routes\nhint: run npx tsx scripts/openapi.ts --write and read the difference\n');
+  process.stderr.write(
+    'error: openapi.yaml does not match the routes\nhint: run npx tsx scripts/openapi.ts --write and read the difference\n',
+  );
   process.exitCode = 1;
 }

@@ -5,7 +5,9 @@ import { localFailure } from './failure.js';
 export function memberName(text: string): { cluster: string; name: string } {
   const [cluster = '', name = '', ...rest] = text.split('/');
   if (cluster !== '' && name !== '' && rest.length === 0) return { cluster, name };
-  throw localFailure(`${JSON.stringify(text)} does not name an etcd member`, { hints: ['give CLUSTER/NAME, such as main/m1'] });
+  throw localFailure(`${JSON.stringify(text)} does not name an etcd member`, {
+    hints: ['give CLUSTER/NAME, such as main/m1'],
+  });
 }
 
 /** A duration such as `90m` or `7d` as whole seconds. Throws a local failure that names the flag. */

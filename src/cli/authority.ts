@@ -42,7 +42,8 @@ export function authorityNoun(program: Command, io: Io): void {
       action(io, ({ withClient, format, options, args: [ski = ''] }) =>
         withClient(async (client) => {
           const path = `/authorities${pathOf(ski)}`;
-          if (options.output === 'pem') io.out((await client.send('GET', path, { accept: 'application/pem-certificate-chain' })).text);
+          if (options.output === 'pem')
+            io.out((await client.send('GET', path, { accept: 'application/pem-certificate-chain' })).text);
           else printObject(io, format, await client.json<AuthorityView>('GET', path), view);
         }),
       ),
@@ -50,5 +51,8 @@ export function authorityNoun(program: Command, io: Io): void {
 }
 
 function lastDay(authority: AuthorityView): string | undefined {
-  return authority.certificates.map(({ notAfter }) => notAfter).sort().at(-1);
+  return authority.certificates
+    .map(({ notAfter }) => notAfter)
+    .sort()
+    .at(-1);
 }

@@ -29,7 +29,10 @@ export function bundleNoun(program: Command, io: Io): void {
       'after',
       examples(
         ['The CA file for etcd', 'rotunda bundle get etcd > ca.crt'],
-        ['From a machine that only knows the pin', 'rotunda bundle get kubernetes --server https://pki:8443 --pin sha256:HEX'],
+        [
+          'From a machine that only knows the pin',
+          'rotunda bundle get kubernetes --server https://pki:8443 --pin sha256:HEX',
+        ],
       ),
     )
     .action(

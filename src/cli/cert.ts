@@ -35,7 +35,18 @@ export function certNoun(program: Command, io: Io): void {
   csr(noun, io);
 }
 
-const filters = ['ring', 'profile', 'node', 'cluster', 'member', 'name', 'address', 'serial', 'expiringWithin', 'expiresBefore'] as const;
+const filters = [
+  'ring',
+  'profile',
+  'node',
+  'cluster',
+  'member',
+  'name',
+  'address',
+  'serial',
+  'expiringWithin',
+  'expiresBefore',
+] as const;
 type ListFlags = Partial<Record<(typeof filters)[number] | 'limit', string>>;
 
 function list(noun: Command, io: Io): void {
@@ -64,7 +75,12 @@ function list(noun: Command, io: Io): void {
       action<ListFlags>(io, ({ withClient, format, options }) =>
         withClient(async (client) => {
           const query = Object.fromEntries(filters.map((filter) => [filter, options[filter]]));
-          printList(io, format, await client.list<CertificateView>('/certificates', query, count('--limit', options.limit)), view);
+          printList(
+            io,
+            format,
+            await client.list<CertificateView>('/certificates', query, count('--limit', options.limit)),
+            view,
+          );
         }),
       ),
     );
@@ -80,7 +96,8 @@ function get(noun: Command, io: Io): void {
       action(io, ({ withClient, format, options, args: [serial = ''] }) =>
         withClient(async (client) => {
           const path = `/certificates${pathOf(serial)}`;
-          if (options.output === 'pem') io.out((await client.send('GET', path, { accept: 'application/pem-certificate-chain' })).text);
+          if (options.output === 'pem')
+            io.out((await client.send('GET', path, { accept: 'application/pem-certificate-chain' })).text);
           else printObject(io, format, await client.json<CertificateView>('GET', path), view);
         }),
       ),
@@ -92,25 +109,41 @@ function revoke(noun: Command, io: Io): void {
     .command('revoke')
     .argument('<serial>', 'hex, with or without colons')
     .description('Revoke a certificate: its holder is refused at once')
-    .option('--reason <reason>', 'unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn')
+    .option(
+      '--reason <reason>',
+      'unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn',
+    )
     .addHelpText('after', examples(['A key was stolen', 'rotunda cert revoke SERIAL --reason keyCompromise']))
     .action(
       action<{ reason?: string }>(io, ({ withClient, format, options: { reason }, args: [serial = ''] }) =>
         withClient(async (client) => {
-          printObject(io, format, await client.json<CertificateView>('POST', `/certificates${pathOf(serial)}/revoke`, { body: { reason } }), view);
+          printObject(
+            io,
+            format,
+            await client.json<CertificateView>('POST', `/certificates${pathOf(serial)}/revoke`, { body: { reason } }),
+            view,
+          );
         }),
       ),
     );
 }
 
 function issue(noun: Command, io: Io): void {
-  submitOptions(noun.command('issue').description('Submit a CSR and print the certificate chain, as PEM unless -o says otherwise'))
+  submitOptions(
+    noun.command('issue').description('Submit a CSR and print the certificate chain, as PEM unless -o says otherwise'),
+  )
     .addOption(new Option('--csr <file>', 'the CSR in PEM, - for standard input').makeOptionMandatory())
     .addHelpText(
       'after',
       examples(
-        ['An etcd member with its token', 'rotunda cert issue --signer etcd.rotunda.dev/peer --csr peer.csr --token TOKEN > peer.crt'],
-        ['A kubelet renews with the certificate it has', 'rotunda cert issue --signer kubernetes.io/kube-apiserver-client-kubelet --csr n.csr --cert n.crt --key n.key'],
+        [
+          'An etcd member with its token',
+          'rotunda cert issue --signer etcd.rotunda.dev/peer --csr peer.csr --token TOKEN > peer.crt',
+        ],
+        [
+          'A kubelet renews with the certificate it has',
+          'rotunda cert issue --signer kubernetes.io/kube-apiserver-client-kubelet --csr n.csr --cert n.crt --key n.key',
+        ],
       ),
     )
     .action(
@@ -125,21 +158,39 @@ function issue(noun: Command, io: Io): void {
     );
 }
 
-type CsrFlags = { readonly key?: string; readonly cn?: string; readonly org?: readonly string[]; readonly dns?: readonly string[]; readonly address?: readonly string[] };
+type CsrFlags = {
+  readonly key?: string;
+  readonly cn?: string;
+  readonly org?: readonly string[];
+  readonly dns?: readonly string[];
+  readonly address?: readonly string[];
+};
 
 function csr(noun: Command, io: Io): void {
   noun
     .command('csr')
-    .description('Print a CSR for the key in --key, which is made (P-256, 0600) when there is no such file; asks no server')
+    .description(
+      'Print a CSR for the key in --key, which is made (P-256, 0600) when there is no such file; asks no server',
+    )
     .option('--cn <name>', 'common name')
     .option('--org <name>', 'organization; repeat for more', collect)
     .option('--dns <name>', 'DNS name; repeat for more', collect)
     .option('--address <ip>', 'IP address; repeat for more', collect)
-    .addHelpText('after', examples(['For an etcd member', 'rotunda cert csr --key peer.key --cn m1 --dns m1 --address 10.0.0.21 > peer.csr']))
+    .addHelpText(
+      'after',
+      examples([
+        'For an etcd member',
+        'rotunda cert csr --key peer.key --cn m1 --dns m1 --address 10.0.0.21 > peer.csr',
+      ]),
+    )
     .action(
       action<CsrFlags>(io, async ({ options: { key, cn = '', org = [], dns = [], address = [] } }) => {
-        if (key === undefined) throw localFailure('--key is missing', { hints: ['give the file of the key, which may not be there yet'] });
-        const names = [...dns.map((value) => ({ kind: 'dns', value }) as const), ...address.map((value) => ({ kind: 'ip', value }) as const)];
+        if (key === undefined)
+          throw localFailure('--key is missing', { hints: ['give the file of the key, which may not be there yet'] });
+        const names = [
+          ...dns.map((value) => ({ kind: 'dns', value }) as const),
+          ...address.map((value) => ({ kind: 'ip', value }) as const),
+        ];
         await Promise.resolve();
         io.out(makeCsr(loadOrMakeKey(key), { commonName: cn, organizations: org, names }));
       }),

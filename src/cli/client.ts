@@ -25,7 +25,10 @@ export type Client = {
 const largestPage = 500;
 
 /** A client for the server that flags, environment and kubeconfig name. Throws local failures; connects with the first call. */
-export async function createClient(options: ConnectionOptions, need: 'credential' | 'none' = 'credential'): Promise<Client> {
+export async function createClient(
+  options: ConnectionOptions,
+  need: 'credential' | 'none' = 'credential',
+): Promise<Client> {
   const connection = resolveConnection(options, need);
   const timeoutMs = timeoutOf(options.timeout);
   const agent = await agentFor(connection, timeoutMs);
@@ -54,7 +57,9 @@ async function listAll<T>(json: Json, path: string, query: Query, limit = Infini
   let cursor: string | undefined;
   do {
     const size = Math.min(largestPage, limit - items.length);
-    const page = await json<{ items: T[]; continue?: string }>('GET', path, { query: { ...query, limit: size, continue: cursor } });
+    const page = await json<{ items: T[]; continue?: string }>('GET', path, {
+      query: { ...query, limit: size, continue: cursor },
+    });
     items.push(...page.items);
     cursor = page.continue;
   } while (cursor !== undefined && items.length < limit);
@@ -83,7 +88,13 @@ async function agentFor(connection: Connection, timeoutMs: number): Promise<Agen
   }
 }
 
-async function call(agent: Agent, connection: Connection, method: Method, path: string, given: SendOptions): Promise<Answer> {
+async function call(
+  agent: Agent,
+  connection: Connection,
+  method: Method,
+  path: string,
+  given: SendOptions,
+): Promise<Answer> {
   const { server, credential } = connection;
   const headers = {
     accept: given.accept ?? 'application/json',

@@ -88,7 +88,9 @@ function kubeconfigFile({ kubeconfig, dataDir }: ConnectionOptions): string {
 function checkServer(server: string): string {
   const url = URL.canParse(server) ? new URL(server) : undefined;
   if (url?.protocol === 'https:') return url.origin + url.pathname.replace(/\/+$/, '');
-  throw localFailure(`${JSON.stringify(server)} is not an https URL`, { hints: ['such as https://pki.example.org:8443'] });
+  throw localFailure(`${JSON.stringify(server)} is not an https URL`, {
+    hints: ['such as https://pki.example.org:8443'],
+  });
 }
 
 /** The secret is not repeated. */

@@ -11,7 +11,11 @@ import type { AltName } from '../ca/x509/types.js';
 import { localFailure } from './failure.js';
 import { readText } from './kubeconfig.js';
 
-export type CsrContent = { readonly commonName: string; readonly organizations: readonly string[]; readonly names: readonly AltName[] };
+export type CsrContent = {
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  readonly names: readonly AltName[];
+};
 
 const extensionRequest = '1.2.840.113549.1.9.14';
 const algorithms: Readonly<Record<string, { readonly identifier: Buffer; readonly hash: string | null }>> = {
@@ -51,7 +55,9 @@ function writeNewKey(file: string): void {
 export function makeCsr(key: KeyObject, content: CsrContent): string {
   const algorithm = algorithms[algorithmOf(key)];
   if (algorithm === undefined) {
-    throw localFailure('the key has a type that is not issued for', { hints: ['use P-256, P-384, P-521, RSA of 2048 bits or more, or Ed25519'] });
+    throw localFailure('the key has a type that is not issued for', {
+      hints: ['use P-256, P-384, P-521, RSA of 2048 bits or more, or Ed25519'],
+    });
   }
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
   const info = sequence(unsignedInteger(Buffer.from([0])), subjectOf(content), spki, attributesOf(content.names));
@@ -66,7 +72,10 @@ function algorithmOf(key: KeyObject): string {
 
 function subjectOf({ commonName, organizations }: CsrContent): Buffer {
   const organization = organizations.map((value) => ({ oid: attributeOids.organization, value }));
-  return encodeName([...organization, ...(commonName === '' ? [] : [{ oid: attributeOids.commonName, value: commonName }])]);
+  return encodeName([
+    ...organization,
+    ...(commonName === '' ? [] : [{ oid: attributeOids.commonName, value: commonName }]),
+  ]);
 }
 
 /** [0] IMPLICIT SET OF Attribute, which is there even when it is empty. */

@@ -41,16 +41,28 @@ function write(noun: Command, io: Io, verb: 'create' | 'update', description: st
     .argument('<name>')
     .description(description)
     .option('--client-name <name>', 'a common name that client certificates may carry; repeat for more', collect)
-    .addHelpText('after', examples(['With the API server as its client', `rotunda etcd cluster ${verb} main --client-name kube-apiserver-etcd-client`]))
+    .addHelpText(
+      'after',
+      examples([
+        'With the API server as its client',
+        `rotunda etcd cluster ${verb} main --client-name kube-apiserver-etcd-client`,
+      ]),
+    )
     .action(
-      action<{ clientName?: readonly string[] }>(io, ({ withClient, format, options: { clientName }, args: [name = ''] }) =>
-        withClient(async (client) => {
-          const cluster =
-            verb === 'create'
-              ? await client.json<EtcdClusterView>('POST', '/etcd-clusters', { body: { name, clientNames: clientName } })
-              : await client.json<EtcdClusterView>('PATCH', `/etcd-clusters${pathOf(name)}`, { body: { clientNames: clientName ?? [] } });
-          printObject(io, format, cluster, view);
-        }),
+      action<{ clientName?: readonly string[] }>(
+        io,
+        ({ withClient, format, options: { clientName }, args: [name = ''] }) =>
+          withClient(async (client) => {
+            const cluster =
+              verb === 'create'
+                ? await client.json<EtcdClusterView>('POST', '/etcd-clusters', {
+                    body: { name, clientNames: clientName },
+                  })
+                : await client.json<EtcdClusterView>('PATCH', `/etcd-clusters${pathOf(name)}`, {
+                    body: { clientNames: clientName ?? [] },
+                  });
+            printObject(io, format, cluster, view);
+          }),
       ),
     );
 }

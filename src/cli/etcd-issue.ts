@@ -25,7 +25,10 @@ export function issueCommand(noun: Command, io: Io): void {
     .argument('<cluster/name>')
     .description('Make the keys of a member here and get its peer, server and client certificates')
     .addOption(new Option('--out <dir>', 'directory for the files, made when it is not there').makeOptionMandatory())
-    .option('--client-name <name>', "common name of the client certificate; the cluster's first client name when left out")
+    .option(
+      '--client-name <name>',
+      "common name of the client certificate; the cluster's first client name when left out",
+    )
     .option('--wait <duration>', 'how long to wait while a request is held')
     .option('--force', 'ask again where there is a certificate already; keys stay')
     .addHelpText('after', issueHelp)
@@ -52,7 +55,12 @@ The same by hand:
 Writes KIND.key (0600), KIND.crt and KIND-ca.crt for peer, server and client: the authorities in
 KIND-ca.crt are those of the certificate beside it.`;
 
-async function issueAll(io: Io, client: Client, member: { cluster: string; name: string }, flags: IssueFlags): Promise<void> {
+async function issueAll(
+  io: Io,
+  client: Client,
+  member: { cluster: string; name: string },
+  flags: IssueFlags,
+): Promise<void> {
   const directory = flags.out;
   const clusterPath = `/etcd-clusters${pathOf(member.cluster)}`;
   const facts = await client.json<EtcdMemberView>('GET', `${clusterPath}/members${pathOf(member.name)}`);
@@ -70,15 +78,22 @@ async function issueAll(io: Io, client: Client, member: { cluster: string; name:
   await issueOne(io, client, 'client', { commonName: clientName, organizations: [], names: [] }, flags);
 }
 
-/** Addresses and names as enrolled, and what etcd's own clients on the machine use. */
-function namesOf(member: EtcdMemberView): CsrContent['names'] {
-  const dns = [...new Set([member.name, ...member.dnsNames, 'localhost'])];
-  const addresses = [...new Set([...member.addresses, '127.0.0.1'])];
-  return [...dns.map((value) => ({ kind: 'dns', value }) as const), ...addresses.map((value) => ({ kind: 'ip', value }) as const)];
+/** As enrolled: that is what may be asked for. */
+function namesOf({ dnsNames, addresses }: EtcdMemberView): CsrContent['names'] {
+  return [
+    ...dnsNames.map((value) => ({ kind: 'dns', value }) as const),
+    ...addresses.map((value) => ({ kind: 'ip', value }) as const),
+  ];
 }
 
 /** A key that is there already is used: after a crash nothing is asked for twice that was not lost. */
-async function issueOne(io: Io, client: Client, purpose: Purpose, content: CsrContent, flags: IssueFlags): Promise<void> {
+async function issueOne(
+  io: Io,
+  client: Client,
+  purpose: Purpose,
+  content: CsrContent,
+  flags: IssueFlags,
+): Promise<void> {
   const files = filesOf(flags.out, purpose);
   if (existsSync(files.cert) && flags.force !== true) {
     throw localFailure(`${files.cert} is there already`, { hints: ['--force asks for another one with the same key'] });
@@ -89,7 +104,9 @@ async function issueOne(io: Io, client: Client, purpose: Purpose, content: CsrCo
     ...(flags.wait === undefined ? {} : { wait: flags.wait }),
   });
   const certificate = certificateOf(request);
-  const bundle = await client.send('GET', `/rings${pathOf(request.ring ?? 'etcd')}/bundle`, { accept: 'application/pem-certificate-chain' });
+  const bundle = await client.send('GET', `/rings${pathOf(request.ring ?? 'etcd')}/bundle`, {
+    accept: 'application/pem-certificate-chain',
+  });
   write(files.ca, bundle.text);
   write(files.cert, certificate);
   io.out(`${files.key}\n${files.cert}\n${files.ca}\n`);

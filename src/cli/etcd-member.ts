@@ -34,7 +34,10 @@ export function memberCommands(noun: Command, io: Io): void {
     .command('list')
     .argument('<cluster>')
     .description('List the members of an etcd cluster')
-    .addHelpText('after', examples(['With the names that their certificates may carry', 'rotunda etcd member list main -o wide']))
+    .addHelpText(
+      'after',
+      examples(['With the names that their certificates may carry', 'rotunda etcd member list main -o wide']),
+    )
     .action(
       action(io, ({ withClient, format, args: [cluster = ''] }) =>
         withClient(async (client) => {
@@ -59,7 +62,10 @@ function write(noun: Command, io: Io, verb: 'create' | 'update', description: st
     .option('--dns <name>', 'a DNS name beside those of the URLs; repeat for more', collect)
     .addHelpText(
       'after',
-      examples(['With both URLs', `rotunda etcd member ${verb} main/m1 --peer-url https://10.0.0.21:2380 --client-url https://10.0.0.21:2379`]),
+      examples([
+        'With both URLs',
+        `rotunda etcd member ${verb} main/m1 --peer-url https://10.0.0.21:2380 --client-url https://10.0.0.21:2379`,
+      ]),
     )
     .action(
       action<FactFlags>(io, ({ withClient, format, options, args: [text = ''] }) =>
@@ -70,8 +76,12 @@ function write(noun: Command, io: Io, verb: 'create' | 'update', description: st
           const facts = { addresses: address, dnsNames: dns };
           const member =
             verb === 'create'
-              ? await client.json<EtcdMemberView>('POST', members, { body: { name, peerUrls: peerUrl ?? [], clientUrls: clientUrl ?? [], ...facts } })
-              : await client.json<EtcdMemberView>('PATCH', members + pathOf(name), { body: { peerUrls: peerUrl, clientUrls: clientUrl, ...facts } });
+              ? await client.json<EtcdMemberView>('POST', members, {
+                  body: { name, peerUrls: peerUrl ?? [], clientUrls: clientUrl ?? [], ...facts },
+                })
+              : await client.json<EtcdMemberView>('PATCH', members + pathOf(name), {
+                  body: { peerUrls: peerUrl, clientUrls: clientUrl, ...facts },
+                });
           printObject(io, format, member, view);
         }),
       ),

@@ -21,8 +21,12 @@ export function explainProblem(status: number, text: string): Failure {
   // A single broken field is already the whole detail.
   const details = fields.length > 1 ? fields : [];
   const hints = [problem.hint, ...errors.map(({ hint }) => hint)].filter((hint) => hint !== undefined);
-  const message = fields.length === 1 ? fields[0] : fields.length > 1 ? `${fields.length} fields break rules` : problem.detail;
-  return remoteFailure(`${message ?? problem.title ?? 'refused'} (${problem.code})`, { details, hints: [...new Set(hints)] });
+  const message =
+    fields.length === 1 ? fields[0] : fields.length > 1 ? `${fields.length} fields break rules` : problem.detail;
+  return remoteFailure(`${message ?? problem.title ?? 'refused'} (${problem.code})`, {
+    details,
+    hints: [...new Set(hints)],
+  });
 }
 
 function parseProblem(text: string): Problem | undefined {
@@ -41,14 +45,26 @@ const explanations: Readonly<Record<string, Explanation>> = {
   EAI_AGAIN: { message: 'the host name cannot be looked up now', hint: 'check the DNS of this machine' },
   EHOSTUNREACH: { message: 'there is no route to the host', hint: 'check the network of this machine' },
   ENETUNREACH: { message: 'there is no route to the network', hint: 'check the network of this machine' },
-  ECONNRESET: { message: 'the connection was closed by the other side', hint: 'is it a TLS port, and is the service still running?' },
+  ECONNRESET: {
+    message: 'the connection was closed by the other side',
+    hint: 'is it a TLS port, and is the service still running?',
+  },
   UND_ERR_SOCKET: { message: 'the connection was closed by the other side', hint: 'is the service still running?' },
   UND_ERR_CONNECT_TIMEOUT: { message: 'no connection in time', hint: 'a firewall may drop it; --timeout waits longer' },
   ETIMEDOUT: { message: 'no connection in time', hint: 'a firewall may drop it; --timeout waits longer' },
-  UND_ERR_HEADERS_TIMEOUT: { message: 'no answer in time', hint: '--timeout waits longer; the service log says what it does' },
+  UND_ERR_HEADERS_TIMEOUT: {
+    message: 'no answer in time',
+    hint: '--timeout waits longer; the service log says what it does',
+  },
   UND_ERR_BODY_TIMEOUT: { message: 'the answer stopped', hint: '--timeout waits longer' },
-  CERT_HAS_EXPIRED: { message: 'its certificate has expired', hint: 'compare the clocks; the service renews its certificate while it runs' },
-  CERT_NOT_YET_VALID: { message: 'its certificate is not valid yet', hint: 'compare the clocks of this machine and of the server' },
+  CERT_HAS_EXPIRED: {
+    message: 'its certificate has expired',
+    hint: 'compare the clocks; the service renews its certificate while it runs',
+  },
+  CERT_NOT_YET_VALID: {
+    message: 'its certificate is not valid yet',
+    hint: 'compare the clocks of this machine and of the server',
+  },
   EPROTO: { message: 'the TLS handshake failed', hint: 'is it a TLS port?' },
   ERR_SSL_WRONG_VERSION_NUMBER: { message: 'it does not speak TLS', hint: 'is this the port of the service?' },
 };

@@ -2,9 +2,17 @@
 export const exitCodes = { ok: 0, local: 1, remote: 2, interrupted: 130 } as const;
 
 /** Why a command ends without doing what it was asked: for people, without a stack. */
-export type Failure = Error & { readonly exitCode: number; readonly hints: readonly string[]; readonly details: readonly string[] };
+export type Failure = Error & {
+  readonly exitCode: number;
+  readonly hints: readonly string[];
+  readonly details: readonly string[];
+};
 
-type FailureOptions = { readonly hints?: readonly string[]; readonly details?: readonly string[]; readonly cause?: unknown };
+type FailureOptions = {
+  readonly hints?: readonly string[];
+  readonly details?: readonly string[];
+  readonly cause?: unknown;
+};
 
 /** Wrong usage, or something on this machine. */
 export function localFailure(message: string, options: FailureOptions = {}): Failure {

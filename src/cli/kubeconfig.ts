@@ -47,7 +47,9 @@ export function readKubeconfig(file: string): Kubeconfig {
   const cluster = config.clusters.find(({ name }) => name === context?.cluster)?.cluster;
   const user = config.users.find(({ name }) => name === context?.user)?.user;
   if (cluster === undefined || user === undefined) {
-    throw localFailure(`${file}: the current context ${JSON.stringify(config['current-context'])} has no cluster or no user`);
+    throw localFailure(
+      `${file}: the current context ${JSON.stringify(config['current-context'])} has no cluster or no user`,
+    );
   }
   return combine(path.dirname(file), cluster, user);
 }
@@ -56,7 +58,8 @@ function combine(base: string, cluster: z.output<typeof clusterSchema>, user: z.
   const ca = material(base, cluster['certificate-authority-data'], cluster['certificate-authority']);
   const cert = material(base, user['client-certificate-data'], user['client-certificate']);
   const key = material(base, user['client-key-data'], user['client-key']);
-  const token = user.token ?? (user.tokenFile === undefined ? undefined : readText(path.resolve(base, user.tokenFile)).trim());
+  const token =
+    user.token ?? (user.tokenFile === undefined ? undefined : readText(path.resolve(base, user.tokenFile)).trim());
   return {
     server: cluster.server,
     ...(ca === undefined ? {} : { ca }),

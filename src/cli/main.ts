@@ -28,7 +28,13 @@ export function createProgram(io: Io): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
-    .configureOutput({ writeOut: io.out, writeErr: io.err, outputError: (text, write) => { write(usageError(text)); } })
+    .configureOutput({
+      writeOut: io.out,
+      writeErr: io.err,
+      outputError: (text, write) => {
+        write(usageError(text));
+      },
+    })
     .addHelpText('after', exitHelp);
   for (const option of commonOptions()) program.addOption(option);
   for (const noun of nouns) noun(program, io);
@@ -86,12 +92,24 @@ function asFailure(error: unknown): Failure {
   if (isFailure(error)) return error;
   if (error instanceof RotundaError) {
     const causes = error.details.causes ?? [];
-    const details = causes.length > 1 ? causes.map(({ field, message }) => (field === undefined ? message : `${field}: ${message}`)) : [];
+    const details =
+      causes.length > 1
+        ? causes.map(({ field, message }) => (field === undefined ? message : `${field}: ${message}`))
+        : [];
     return localFailure(details.length > 0 ? `${details.length} fields break rules` : error.message, {
       details,
       hints: error.details.hint === undefined ? [] : [error.details.hint],
     });
   }
+  if (error instanceof Error && 'syscall' in error) return systemFailure(error);
   // A defect of this program: its stack is what helps to find it.
   return localFailure(error instanceof Error ? (error.stack ?? error.message) : String(error));
+}
+
+function systemFailure(error: Error): Failure {
+  const inUse = 'code' in error && error.code === 'EADDRINUSE';
+  return localFailure(error.message, {
+    cause: error,
+    hints: inUse ? ['another program listens there: choose another address with --listen HOST:PORT'] : [],
+  });
 }

@@ -15,12 +15,20 @@ const view: View<NodeView> = {
     { title: 'STATE', value: (node) => node.state },
     { title: 'ADDRESSES', value: (node) => joined(node.addresses) },
     { title: 'DNS NAMES', wide: true, value: (node) => joined(node.dnsNames) },
-    { title: 'LABELS', wide: true, value: (node) => joined(Object.entries(node.labels).map(([key, value]) => `${key}=${value}`)) },
+    {
+      title: 'LABELS',
+      wide: true,
+      value: (node) => joined(Object.entries(node.labels).map(([key, value]) => `${key}=${value}`)),
+    },
     { title: 'AGE', value: (node) => age(node.createdAt) },
   ],
 };
 
-type FactFlags = { readonly address?: readonly string[]; readonly dns?: readonly string[]; readonly label?: readonly string[] };
+type FactFlags = {
+  readonly address?: readonly string[];
+  readonly dns?: readonly string[];
+  readonly label?: readonly string[];
+};
 
 export function nodeNoun(program: Command, io: Io): void {
   const noun = program.command('node').description('Enrolled machines');
@@ -56,7 +64,11 @@ function write(noun: Command, io: Io, verb: 'create' | 'update', description: st
     .action(
       action<FactFlags>(io, ({ withClient, format, options: { address, dns, label }, args: [name = ''] }) =>
         withClient(async (client) => {
-          const facts = { addresses: address, dnsNames: dns, labels: label === undefined ? undefined : pairs('--label', label) };
+          const facts = {
+            addresses: address,
+            dnsNames: dns,
+            labels: label === undefined ? undefined : pairs('--label', label),
+          };
           const node =
             verb === 'create'
               ? await client.json<NodeView>('POST', '/nodes', { body: { name, ...facts } })
@@ -67,21 +79,25 @@ function write(noun: Command, io: Io, verb: 'create' | 'update', description: st
     );
 }
 
-function act(noun: Command, io: Io, verb: 'get' | 'disable' | 'enable' | 'replace' | 'delete', description: string): void {
+function act(
+  noun: Command,
+  io: Io,
+  verb: 'get' | 'disable' | 'enable' | 'replace' | 'delete',
+  description: string,
+): void {
   const command = noun.command(verb).argument('<name>').description(description);
   if (verb === 'disable') command.option('--reason <text>', 'why, for the record');
-  command
-    .addHelpText('after', examples(['By its name', `rotunda node ${verb} n1`]))
-    .action(
-      action<{ reason?: string }>(io, ({ withClient, format, options: { reason }, args: [name = ''] }) =>
-        withClient(async (client) => {
-          const path = `/nodes${pathOf(name)}`;
-          if (verb === 'delete') {
-            await client.send('DELETE', path);
-            io.err(`deleted node ${name}\n`);
-          } else if (verb === 'get') printObject(io, format, await client.json<NodeView>('GET', path), view);
-          else printObject(io, format, await client.json<NodeView>('POST', `${path}/${verb}`, { body: { reason } }), view);
-        }),
-      ),
-    );
+  command.addHelpText('after', examples(['By its name', `rotunda node ${verb} n1`])).action(
+    action<{ reason?: string }>(io, ({ withClient, format, options: { reason }, args: [name = ''] }) =>
+      withClient(async (client) => {
+        const path = `/nodes${pathOf(name)}`;
+        if (verb === 'delete') {
+          await client.send('DELETE', path);
+          io.err(`deleted node ${name}\n`);
+        } else if (verb === 'get') printObject(io, format, await client.json<NodeView>('GET', path), view);
+        else
+          printObject(io, format, await client.json<NodeView>('POST', `${path}/${verb}`, { body: { reason } }), view);
+      }),
+    ),
+  );
 }

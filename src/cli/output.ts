@@ -58,7 +58,15 @@ function printRows<T>(io: Io, format: Format, items: readonly T[], view: View<T>
 function table(rows: readonly (readonly string[])[]): string {
   const shown = rows.map((row) => row.map((cell) => printable(cell === '' ? '<none>' : cell)));
   const widths = (shown[0] ?? []).map((_, at) => Math.max(...shown.map((row) => (row[at] ?? '').length)));
-  return shown.map((row) => `${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('   ').trimEnd()}\n`).join('');
+  return shown
+    .map(
+      (row) =>
+        `${row
+          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+          .join('   ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }
 
 /** Control characters out of stored text must not reach a terminal. */
@@ -88,7 +96,9 @@ export function span(from: number, to: number): string {
   const count = Math.floor(seconds / largest[1]);
   const rest = next === undefined ? 0 : Math.floor((seconds % largest[1]) / next[1]);
   // The second unit says something only while the first is small.
-  return next === undefined || rest === 0 || count >= 10 ? `${count}${largest[0]}` : `${count}${largest[0]}${rest}${next[0]}`;
+  return next === undefined || rest === 0 || count >= 10
+    ? `${count}${largest[0]}`
+    : `${count}${largest[0]}${rest}${next[0]}`;
 }
 
 export function age(time: string): string {

@@ -24,7 +24,10 @@ export async function pinnedAnchors(server: string, pin: string, ring: string, t
 }
 
 async function fetchUnverified(server: string, path: string, timeoutMs: number): Promise<string> {
-  const agent = new Agent({ connect: { rejectUnauthorized: false, timeout: Math.min(timeoutMs, 10_000) }, headersTimeout: timeoutMs });
+  const agent = new Agent({
+    connect: { rejectUnauthorized: false, timeout: Math.min(timeoutMs, 10_000) },
+    headersTimeout: timeoutMs,
+  });
   try {
     const answer = await request(`${server}${path}`, {
       dispatcher: agent,

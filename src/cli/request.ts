@@ -55,7 +55,10 @@ function create(noun: Command, io: Io): void {
     .addOption(new Option('-f, --file <file>', 'the CSR in PEM, - for standard input').makeOptionMandatory())
     .addHelpText(
       'after',
-      examples(['As an administrator', 'rotunda request create -f user.csr --signer kubernetes.io/kube-apiserver-client']),
+      examples([
+        'As an administrator',
+        'rotunda request create -f user.csr --signer kubernetes.io/kube-apiserver-client',
+      ]),
     )
     .action(
       action<SubmitFlags & { file: string }>(io, ({ withClient, format, options }) =>
@@ -63,13 +66,19 @@ function create(noun: Command, io: Io): void {
           const request = await submit(client, await readInput(io, options.file), options);
           if (options.output === 'pem' && request.certificate !== undefined) io.out(request.certificate);
           else printObject(io, format, request, view);
-          if (request.certificate === undefined) io.err(`request ${request.name} is ${request.state}: ${request.message ?? 'nothing decided yet'}\n`);
+          if (request.certificate === undefined)
+            io.err(`request ${request.name} is ${request.state}: ${request.message ?? 'nothing decided yet'}\n`);
         }),
       ),
     );
 }
 
-type ListFlags = { readonly state?: string; readonly signer?: string; readonly requester?: string; readonly watch?: true };
+type ListFlags = {
+  readonly state?: string;
+  readonly signer?: string;
+  readonly requester?: string;
+  readonly watch?: true;
+};
 
 function list(noun: Command, io: Io): void {
   noun
@@ -95,7 +104,12 @@ function list(noun: Command, io: Io): void {
 }
 
 /** Asks again and prints what differs; ends with the process. */
-async function watch(io: Io, format: Format, first: readonly RequestView[], read: () => Promise<RequestView[]>): Promise<never> {
+async function watch(
+  io: Io,
+  format: Format,
+  first: readonly RequestView[],
+  read: () => Promise<RequestView[]>,
+): Promise<never> {
   let seen = new Map(first.map((request) => [request.uid, request.state]));
   for (;;) {
     await sleep(watchMs);
@@ -116,7 +130,8 @@ function get(noun: Command, io: Io): void {
       action(io, ({ withClient, format, options, args: [name = ''] }) =>
         withClient(async (client) => {
           const path = `/requests${pathOf(name)}`;
-          if (options.output === 'pem') io.out((await client.send('GET', path, { accept: 'application/pem-certificate-chain' })).text);
+          if (options.output === 'pem')
+            io.out((await client.send('GET', path, { accept: 'application/pem-certificate-chain' })).text);
           else printObject(io, format, await client.json<RequestView>('GET', path), view);
         }),
       ),
@@ -160,7 +175,9 @@ function decide(noun: Command, io: Io, verb: 'approve' | 'deny', description: st
         withClient(async (client) => {
           const decided: RequestView[] = [];
           for (const name of args) {
-            decided.push(await client.json<RequestView>('POST', `/requests${pathOf(name)}/${verb}`, { body: { reason, message } }));
+            decided.push(
+              await client.json<RequestView>('POST', `/requests${pathOf(name)}/${verb}`, { body: { reason, message } }),
+            );
           }
           const [only] = decided;
           if (decided.length === 1 && only !== undefined) printObject(io, format, only, view);

@@ -8,10 +8,14 @@ type ServeFlags = { readonly listen?: string; readonly config?: string; readonly
 export function serveNoun(program: Command, io: Io): void {
   program
     .command('serve')
-    .description('Run the service until SIGTERM; makes its database, rings, keys and admin.kubeconfig when they are not there')
+    .description(
+      'Run the service until SIGTERM; makes its database, rings, keys and admin.kubeconfig when they are not there',
+    )
     .addOption(new Option('--listen <address>', 'HOST:PORT to listen on; default :8443').env('ROTUNDA_LISTEN'))
     .addOption(new Option('--config <file>', 'configuration file').env('ROTUNDA_CONFIG'))
-    .addOption(new Option('--renew-admin', "write a new admin.kubeconfig, when the old one's certificate is lost or expired"))
+    .addOption(
+      new Option('--renew-admin', "write a new admin.kubeconfig, when the old one's certificate is lost or expired"),
+    )
     .addHelpText(
       'after',
       examples(

@@ -23,8 +23,14 @@ const pollMs = 2000;
 /** The flags of every command that submits a request. */
 export function submitOptions(command: Command): Command {
   return command
-    .addOption(new Option('--signer <name>', 'signer name, such as kubernetes.io/kubelet-serving').makeOptionMandatory())
-    .option('--usage <usage>', "a key usage by Kubernetes' name; repeat for more; what the signer requires when left out", collect)
+    .addOption(
+      new Option('--signer <name>', 'signer name, such as kubernetes.io/kubelet-serving').makeOptionMandatory(),
+    )
+    .option(
+      '--usage <usage>',
+      "a key usage by Kubernetes' name; repeat for more; what the signer requires when left out",
+      collect,
+    )
     .option('--expires <duration>', 'lifetime to ask for, such as 30d')
     .option('--name <name>', 'name of the request; made up when left out')
     .option('--wait <duration>', 'how long to wait while it is held or pending');
@@ -62,14 +68,20 @@ export function certificateOf(request: RequestView): string {
   if (request.state === 'denied' || request.state === 'failed') throw refused(request);
   const why = request.message === undefined ? '' : `: ${request.message}`;
   throw remoteFailure(`request ${request.name} is ${request.state}${why}`, {
-    hints: [`an administrator can look with rotunda request explain ${request.name} and approve it`, '--wait 10m waits for that'],
+    hints: [
+      `an administrator can look with rotunda request explain ${request.name} and approve it`,
+      '--wait 10m waits for that',
+    ],
   });
 }
 
 function refused(request: RequestView): Error {
-  return remoteFailure(`request ${request.name} was ${request.state}: ${request.message ?? request.reason ?? 'no reason given'}`, {
-    hints: [`rotunda request explain ${request.name} shows rule by rule why`],
-  });
+  return remoteFailure(
+    `request ${request.name} was ${request.state}: ${request.message ?? request.reason ?? 'no reason given'}`,
+    {
+      hints: [`rotunda request explain ${request.name} shows rule by rule why`],
+    },
+  );
 }
 
 /** A file's text, or standard input for `-`. */

@@ -14,7 +14,11 @@ const view: View<TokenView> = {
   columns: [
     { title: 'ID', value: (token) => token.id },
     { title: 'KIND', value: (token) => token.kind },
-    { title: 'FOR', value: (token) => token.node ?? (token.cluster === undefined ? undefined : `${token.cluster}/${token.member ?? ''}`) },
+    {
+      title: 'FOR',
+      value: (token) =>
+        token.node ?? (token.cluster === undefined ? undefined : `${token.cluster}/${token.member ?? ''}`),
+    },
     { title: 'STATE', value: (token) => token.state },
     { title: 'EXPIRES IN', value: (token) => until(token.expiresAt) },
     { title: 'REUSABLE', wide: true, value: (token) => (token.reusable ? 'yes' : 'no') },
@@ -24,7 +28,10 @@ const view: View<TokenView> = {
 };
 
 /** A new token's secret belongs to what is shown of it, once. */
-const createdView: View<CreatedTokenView> = { ...view, columns: [{ title: 'TOKEN', value: ({ token }) => token }, ...view.columns.slice(1)] };
+const createdView: View<CreatedTokenView> = {
+  ...view,
+  columns: [{ title: 'TOKEN', value: ({ token }) => token }, ...view.columns.slice(1)],
+};
 
 export function tokenNoun(program: Command, io: Io): void {
   const noun = program.command('token').description('Bootstrap tokens');
@@ -78,10 +85,17 @@ function create(noun: Command, io: Io): void {
     .command('create')
     .description('Create a token and print it; bound to nothing, it serves nodes that are enrolled and expected')
     .addOption(new Option('--node <name>', 'bind to this node, and enrol it').conflicts(['etcdMember', 'controlPlane']))
-    .option('--address <ip>', "an address of the node; repeat for more", collect)
+    .option('--address <ip>', 'an address of the node; repeat for more', collect)
     .option('--dns <name>', 'a DNS name of the node beside its own; repeat for more', collect)
-    .addOption(new Option('--etcd-member <cluster/name>', 'bind to this enrolled etcd member').conflicts(['node', 'controlPlane']))
-    .addOption(new Option('--control-plane <name>', 'bind to this control-plane machine').conflicts(['node', 'etcdMember']))
+    .addOption(
+      new Option('--etcd-member <cluster/name>', 'bind to this enrolled etcd member').conflicts([
+        'node',
+        'controlPlane',
+      ]),
+    )
+    .addOption(
+      new Option('--control-plane <name>', 'bind to this control-plane machine').conflicts(['node', 'etcdMember']),
+    )
     .option('--ttl <duration>', 'lifetime such as 1h; 0s for none')
     .option('--reusable', 'do not use it up with its first certificate')
     .option('--group <group>', 'an extra group, system:bootstrappers:…; repeat for more', collect)

@@ -18,7 +18,10 @@ export type Call<T> = {
 };
 
 /** An action for commander, without its mutable arguments. */
-export function action<T extends object = object>(io: Io, run: (call: Call<T>) => Promise<void>): (...given: unknown[]) => Promise<void> {
+export function action<T extends object = object>(
+  io: Io,
+  run: (call: Call<T>) => Promise<void>,
+): (...given: unknown[]) => Promise<void> {
   return async (...given) => {
     const command = given.at(-1) as Command;
     const options: T & CommonOptions = command.optsWithGlobals();
@@ -28,7 +31,11 @@ export function action<T extends object = object>(io: Io, run: (call: Call<T>) =
   };
 }
 
-async function withClient<R>(options: ConnectionOptions, work: (client: Client) => Promise<R>, need?: 'credential' | 'none'): Promise<R> {
+async function withClient<R>(
+  options: ConnectionOptions,
+  work: (client: Client) => Promise<R>,
+  need?: 'credential' | 'none',
+): Promise<R> {
   const client = await createClient(options, need);
   try {
     return await work(client);

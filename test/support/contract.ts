@@ -41,7 +41,8 @@ export function checkExchange(exchange: Exchange): void {
   const found = responseOf(method, path, status);
   if (found === undefined) {
     // What is not in the contract can only be refused, as a problem.
-    if (status >= 400) checkBody(what, exchange, document.components.responses['ClientProblem'], '/components/responses/ClientProblem');
+    if (status >= 400)
+      checkBody(what, exchange, document.components.responses['ClientProblem'], '/components/responses/ClientProblem');
     else throw new Error(`${what}: openapi.yaml has no such operation or status`);
     return;
   }
@@ -52,9 +53,15 @@ export function checkExchange(exchange: Exchange): void {
   checkBody(what, exchange, found.response, found.pointer);
 }
 
-function checkBody(what: string, { contentType, text }: Exchange, response: Response | undefined, pointer: string): void {
+function checkBody(
+  what: string,
+  { contentType, text }: Exchange,
+  response: Response | undefined,
+  pointer: string,
+): void {
   const type = (contentType ?? '').split(';', 1)[0]?.trim() ?? '';
-  if (response?.content?.[type] === undefined) throw new Error(`${what}: content type ${JSON.stringify(type)} is not in the contract`);
+  if (response?.content?.[type] === undefined)
+    throw new Error(`${what}: content type ${JSON.stringify(type)} is not in the contract`);
   const validate = validatorFor(`${pointer}/content/${escapePointer(type)}/schema`);
   const body: unknown = type.endsWith('json') ? JSON.parse(text) : text;
   if (validate(body)) return;
@@ -63,7 +70,8 @@ function checkBody(what: string, { contentType, text }: Exchange, response: Resp
 
 function responseOf(method: string, path: string, status: number): { response: Response; pointer: string } | undefined {
   const template = templates.find(({ pattern }) => pattern.test(path))?.template;
-  const operation = template === undefined ? undefined : document.paths[template]?.[method === 'HEAD' ? 'get' : method.toLowerCase()];
+  const operation =
+    template === undefined ? undefined : document.paths[template]?.[method === 'HEAD' ? 'get' : method.toLowerCase()];
   if (template === undefined || operation === undefined) return undefined;
   const key = [String(status), `${String(status)[0] ?? ''}XX`].find((candidate) => candidate in operation.responses);
   const response = key === undefined ? undefined : operation.responses[key];
@@ -71,7 +79,10 @@ function responseOf(method: string, path: string, status: number): { response: R
   const reference = response.$ref?.replace('#', '');
   const shared = reference === undefined ? undefined : document.components.responses[reference.split('/').at(-1) ?? ''];
   if (reference !== undefined && shared !== undefined) return { response: shared, pointer: reference };
-  return { response, pointer: `/paths/${escapePointer(template)}/${method === 'HEAD' ? 'get' : method.toLowerCase()}/responses/${key}` };
+  return {
+    response,
+    pointer: `/paths/${escapePointer(template)}/${method === 'HEAD' ? 'get' : method.toLowerCase()}/responses/${key}`,
+  };
 }
 
 function validatorFor(pointer: string): ValidateFunction {

@@ -28,7 +28,10 @@ const authoritySchema = z
       }),
     ),
   })
-  .meta({ id: 'Authority', description: 'One CA generation of a ring: one key, one Subject, one or more certificates' });
+  .meta({
+    id: 'Authority',
+    description: 'One CA generation of a ring: one key, one Subject, one or more certificates',
+  });
 
 export type AuthorityView = z.output<typeof authoritySchema>;
 

@@ -45,7 +45,11 @@ export function bundleRoutes(app: RestApp, { ca }: Context): void {
         security: [{}],
         headers,
         params: z.strictObject({ ring: nameText }),
-        response: { 200: jsonOrPem('The bundle', bundleSchema), 304: z.undefined().describe(notModified.description), ...problems },
+        response: {
+          200: jsonOrPem('The bundle', bundleSchema),
+          304: z.undefined().describe(notModified.description),
+          ...problems,
+        },
       },
     },
     async (request, reply) => {
@@ -64,7 +68,11 @@ export function bundleRoutes(app: RestApp, { ca }: Context): void {
         security: [{}],
         headers,
         params: z.strictObject({ ring: nameText, generation: z.coerce.number().int().min(1).max(2_147_483_647) }),
-        response: { 200: jsonOrPem('The bundle', bundleSchema), 304: z.undefined().describe(notModified.description), ...problems },
+        response: {
+          200: jsonOrPem('The bundle', bundleSchema),
+          304: z.undefined().describe(notModified.description),
+          ...problems,
+        },
       },
     },
     async (request, reply) => {

@@ -138,7 +138,8 @@ function objectRoutes(app: RestApp, { etcd }: Context): void {
 
 /** A member may know the names that it is enrolled with: it asks for certificates with them. */
 function isMember(identity: Identity, { cluster, member }: Readonly<Record<string, string>>): boolean {
-  const self = identity.token === undefined ? identity.member : { cluster: identity.token.cluster, name: identity.token.member };
+  const self =
+    identity.token === undefined ? identity.member : { cluster: identity.token.cluster, name: identity.token.member };
   return self !== undefined && self.cluster === cluster && self.name === member;
 }
 

@@ -68,9 +68,13 @@ function keyOf(request: FastifyRequest): string | undefined {
   const key = request.headers['idempotency-key'];
   if (key === undefined || request.method !== 'POST') return undefined;
   if (request.routeOptions.config.idempotency === 'refused') {
-    throw new RotundaError('bad-request', 'Idempotency-Key does not work here, because the answer holds a secret that is not kept', {
-      hint: 'choose the token yourself in the field token: creating it again is then answered already-exists',
-    });
+    throw new RotundaError(
+      'bad-request',
+      'Idempotency-Key does not work here, because the answer holds a secret that is not kept',
+      {
+        hint: 'choose the token yourself in the field token: creating it again is then answered already-exists',
+      },
+    );
   }
   if (typeof key === 'string' && /^[\x21-\x7e]{1,255}$/.test(key)) return key;
   throw new RotundaError('bad-request', 'Idempotency-Key must be 1 to 255 visible ASCII characters');
@@ -95,11 +99,19 @@ async function take(context: Context, request: FastifyRequest, key: string): Pro
     return undefined;
   }
   if (earlier.digest !== digest) throw new RotundaError('invalid', 'this Idempotency-Key was used for another call');
-  if (earlier.status === 0) throw new RotundaError('conflict', 'the first call with this Idempotency-Key is still running', { retryAfterSeconds: 1 });
+  if (earlier.status === 0)
+    throw new RotundaError('conflict', 'the first call with this Idempotency-Key is still running', {
+      retryAfterSeconds: 1,
+    });
   return earlier;
 }
 
-async function finish(context: Context, held: { key: string; identity: string }, status: number, answer: KeptAnswer): Promise<void> {
+async function finish(
+  context: Context,
+  held: { key: string; identity: string },
+  status: number,
+  answer: KeptAnswer,
+): Promise<void> {
   await context.store.write(async ({ db }) => {
     if (status >= 500) await deleteIdempotencyKey(db, held.key, held.identity);
     else await completeIdempotencyKey(db, { ...held, status, body: JSON.stringify(answer) });

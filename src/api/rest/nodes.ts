@@ -3,7 +3,18 @@ import { z } from 'zod';
 import type { Context } from '../../context.js';
 import type { Node } from '../../fleet/types.js';
 import type { RestApp } from './app.js';
-import { defined, json, nameText, optionalTime, pageOf, pageQuery, problems, text, timeOf, timeText } from './schemas.js';
+import {
+  defined,
+  json,
+  nameText,
+  optionalTime,
+  pageOf,
+  pageQuery,
+  problems,
+  text,
+  timeOf,
+  timeText,
+} from './schemas.js';
 
 const nodeSchema = z
   .object({
@@ -23,7 +34,10 @@ const nodeSchema = z
 const facts = {
   addresses: z.array(text(64)).max(64).optional().meta({ description: 'IP addresses' }),
   dnsNames: z.array(nameText).max(64).optional().meta({ description: 'DNS names beside its own name' }),
-  labels: z.record(text(317), text(63, 0)).refine((labels) => Object.keys(labels).length <= 64, 'at most 64 labels').optional(),
+  labels: z
+    .record(text(317), text(63, 0))
+    .refine((labels) => Object.keys(labels).length <= 64, 'at most 64 labels')
+    .optional(),
 };
 
 const draftSchema = z

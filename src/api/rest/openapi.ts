@@ -72,7 +72,11 @@ function describedContext(): Context {
   return absent as Context;
 }
 
-type Operation = JsonObject & { parameters?: JsonObject[]; responses: Record<string, JsonObject>; requestBody?: JsonObject };
+type Operation = JsonObject & {
+  parameters?: JsonObject[];
+  responses: Record<string, JsonObject>;
+  requestBody?: JsonObject;
+};
 
 function tidy(document: JsonObject): JsonObject {
   const paths = document['paths'] as Record<string, Record<string, Operation>>;
@@ -105,7 +109,10 @@ function addIdempotencyKey(operation: Operation): void {
   if (operation['operationId'] === 'createToken') return;
   const schema = { type: 'string', minLength: 1, maxLength: 255 };
   const description = 'A repeated call with the same key gets the first answer again, for a day';
-  operation.parameters = [...(operation.parameters ?? []), { in: 'header', name: 'Idempotency-Key', required: false, schema, description }];
+  operation.parameters = [
+    ...(operation.parameters ?? []),
+    { in: 'header', name: 'Idempotency-Key', required: false, schema, description },
+  ];
 }
 
 /** Every schema is generated once as it is read and once as it is written; only those that are referred to stay. */
@@ -126,7 +133,9 @@ function withPlainNames(document: JsonObject): JsonObject {
   for (const id of Object.keys(schemas)) {
     const plain = id.replace(/Input$/, '');
     if (plain === id || plain in schemas) continue;
-    text = text.replaceAll(`"${id}":`, `"${plain}":`).replaceAll(`"#/components/schemas/${id}"`, `"#/components/schemas/${plain}"`);
+    text = text
+      .replaceAll(`"${id}":`, `"${plain}":`)
+      .replaceAll(`"#/components/schemas/${id}"`, `"#/components/schemas/${plain}"`);
   }
   return JSON.parse(text) as JsonObject;
 }

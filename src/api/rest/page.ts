@@ -6,7 +6,11 @@ type PageOptions = { readonly limit: number; readonly continue?: string | undefi
  * One page of a list that is in memory, ordered by key. The cursor names the last key given, so that what is created or
  * deleted between pages neither repeats nor hides another item. Throws 'bad-request' for a cursor that is not one.
  */
-export function paginate<T>(items: readonly T[], keyOf: (item: T) => string, options: PageOptions): { items: T[]; continue?: string } {
+export function paginate<T>(
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  options: PageOptions,
+): { items: T[]; continue?: string } {
   const after = options.continue === undefined ? undefined : decodeCursor(options.continue);
   const keyed = items.map((item) => ({ key: keyOf(item), item }));
   const rest = keyed.filter(({ key }) => after === undefined || key > after);

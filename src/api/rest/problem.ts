@@ -77,7 +77,10 @@ function validationError(error: ZodProblem): RotundaError {
   return new RotundaError('invalid', listed.join('; '), { causes });
 }
 
-function causesOf(issue: Issue, where: string): { field: string; reason: CauseReason; message: string; hint?: string }[] {
+function causesOf(
+  issue: Issue,
+  where: string,
+): { field: string; reason: CauseReason; message: string; hint?: string }[] {
   const field = fieldPath(issue.instancePath);
   const message = issue.message ?? 'is not valid';
   if (issue.keyword === 'unrecognized_keys' && Array.isArray(issue.params['keys'])) {
@@ -93,7 +96,8 @@ function causesOf(issue: Issue, where: string): { field: string; reason: CauseRe
 }
 
 function reasonOf(issue: Issue): CauseReason {
-  if (issue.keyword === 'invalid_type' && issue.message?.includes('received undefined') === true) return 'FieldValueRequired';
+  if (issue.keyword === 'invalid_type' && issue.message?.includes('received undefined') === true)
+    return 'FieldValueRequired';
   if (issue.keyword === 'invalid_value') return 'FieldValueNotSupported';
   if (issue.keyword === 'too_big') return 'FieldValueTooLong';
   return 'FieldValueInvalid';

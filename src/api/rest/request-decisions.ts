@@ -97,5 +97,11 @@ async function mayDecideFor(context: Context, identity: Identity, name: string):
 
 function decisionView(decision: Decision): DecisionView {
   const { outcome, reason, message, retryAt, rules } = decision;
-  return defined({ outcome, reason, message, retryAt: optionalTime(retryAt), rules: rules.map((rule) => ({ ...rule })) });
+  return defined({
+    outcome,
+    reason,
+    message,
+    retryAt: optionalTime(retryAt),
+    rules: rules.map((rule) => ({ ...rule })),
+  });
 }

@@ -11,7 +11,10 @@ export const requestSchema = z
     name: z.string(),
     uid: z.string(),
     signerName: z.string(),
-    ring: z.string().optional().meta({ description: 'The ring that its certificate is from: verify with the bundle of this ring' }),
+    ring: z
+      .string()
+      .optional()
+      .meta({ description: 'The ring that its certificate is from: verify with the bundle of this ring' }),
     state: z.enum(requestStates),
     reason: z.string().optional().meta({ description: 'Why it is in this state, CamelCase' }),
     message: z.string().optional().meta({ description: 'The same for people' }),
@@ -25,7 +28,10 @@ export const requestSchema = z
     certificate: z
       .string()
       .optional()
-      .meta({ description: 'PEM chain: the leaf first, then what is between it and the anchor. The anchors are the bundle of the ring' }),
+      .meta({
+        description:
+          'PEM chain: the leaf first, then what is between it and the anchor. The anchors are the bundle of the ring',
+      }),
   })
   .meta({ id: 'Request', description: 'A certificate signing request on its way' });
 
@@ -57,7 +63,8 @@ function requestView(request: CertificateRequest, ring: string | undefined): Req
     expirationSeconds: spec.expirationSeconds,
     createdAt: metadata.creationTimestamp,
     request: Buffer.from(spec.request, 'base64').toString('utf8'),
-    certificate: certificate === undefined || certificate === '' ? undefined : Buffer.from(certificate, 'base64').toString('utf8'),
+    certificate:
+      certificate === undefined || certificate === '' ? undefined : Buffer.from(certificate, 'base64').toString('utf8'),
   });
 }
 
@@ -66,20 +73,32 @@ export function stateOf(request: CertificateRequest): RequestState {
   if (conditionOf(request, 'Denied') !== undefined) return 'denied';
   if (conditionOf(request, 'Failed') !== undefined) return 'failed';
   const { certificate } = request.status;
-  if (conditionOf(request, 'Approved') !== undefined) return certificate === undefined || certificate === '' ? 'approved' : 'issued';
+  if (conditionOf(request, 'Approved') !== undefined)
+    return certificate === undefined || certificate === '' ? 'approved' : 'issued';
   return request.metadata.annotations?.[holdReason] === undefined ? 'pending' : 'held';
 }
 
-function reasonOf(request: CertificateRequest, state: RequestState): { reason?: string; message?: string; retryAt?: string } {
+function reasonOf(
+  request: CertificateRequest,
+  state: RequestState,
+): { reason?: string; message?: string; retryAt?: string } {
   if (state === 'held') return holdOf(request.metadata.annotations ?? {});
   const types = { pending: '', approved: 'Approved', issued: 'Approved', denied: 'Denied', failed: 'Failed' };
   const { reason, message } = conditionOf(request, types[state]) ?? {};
   return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
 }
 
-function holdOf(annotations: Readonly<Record<string, string>>): { reason?: string; message?: string; retryAt?: string } {
+function holdOf(annotations: Readonly<Record<string, string>>): {
+  reason?: string;
+  message?: string;
+  retryAt?: string;
+} {
   const { [holdReason]: held, [retryAt]: retry } = annotations;
-  return { reason: 'Held', ...(held === undefined ? {} : { message: held }), ...(retry === undefined ? {} : { retryAt: retry }) };
+  return {
+    reason: 'Held',
+    ...(held === undefined ? {} : { message: held }),
+    ...(retry === undefined ? {} : { retryAt: retry }),
+  };
 }
 
 function conditionOf(request: CertificateRequest, type: string): Condition | undefined {

@@ -93,9 +93,13 @@ function objectRoutes(app: RestApp, { requests, config }: Context): void {
 }
 
 function withoutCertificate(name: string, state: string): RotundaError {
-  return new RotundaError('not-acceptable', `request ${JSON.stringify(name)} is ${state} and has no certificate to give as PEM`, {
-    hint: `ask for application/json, or rotunda request explain ${name}`,
-  });
+  return new RotundaError(
+    'not-acceptable',
+    `request ${JSON.stringify(name)} is ${state} and has no certificate to give as PEM`,
+    {
+      hint: `ask for application/json, or rotunda request explain ${name}`,
+    },
+  );
 }
 
 function filterOf(query: z.output<typeof querySchema>): RequestFilter {
@@ -103,6 +107,7 @@ function filterOf(query: z.output<typeof querySchema>): RequestFilter {
   const stored = state === 'held' ? 'pending' : state;
   const exact = state === 'held' || state === 'pending' || requester !== undefined;
   const matches = (request: CertificateRequest): boolean =>
-    (state === undefined || stateOf(request) === state) && (requester === undefined || request.spec.username === requester);
+    (state === undefined || stateOf(request) === state) &&
+    (requester === undefined || request.spec.username === requester);
   return { ...defined(rest), ...(stored === undefined ? {} : { state: stored }), ...(exact ? { matches } : {}) };
 }

@@ -65,7 +65,10 @@ const causeReasons = [
 
 export const fieldErrorSchema = z
   .object({
-    field: z.string().optional().meta({ description: 'Path of the field, `addresses[0]`; absent when the whole body is meant' }),
+    field: z
+      .string()
+      .optional()
+      .meta({ description: 'Path of the field, `addresses[0]`; absent when the whole body is meant' }),
     rule: z.enum(causeReasons),
     message: z.string(),
     hint: z.string().optional(),

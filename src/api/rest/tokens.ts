@@ -4,7 +4,18 @@ import type { Context } from '../../context.js';
 import type { Token } from '../../identity/types.js';
 import type { RestApp } from './app.js';
 import { paginate } from './page.js';
-import { defined, json, nameText, optionalTime, pageOf, pageQuery, problems, text, timeOf, timeText } from './schemas.js';
+import {
+  defined,
+  json,
+  nameText,
+  optionalTime,
+  pageOf,
+  pageQuery,
+  problems,
+  text,
+  timeOf,
+  timeText,
+} from './schemas.js';
 
 const usage = z.enum(['authentication', 'signing']);
 
@@ -26,7 +37,10 @@ const tokenFields = {
 };
 const tokenSchema = z.object(tokenFields).meta({ id: 'Token', description: 'A bootstrap token, without its secret' });
 const createdSchema = z
-  .object({ token: z.string().meta({ description: '`<id>.<secret>`; it is shown here and never again' }), ...tokenFields })
+  .object({
+    token: z.string().meta({ description: '`<id>.<secret>`; it is shown here and never again' }),
+    ...tokenFields,
+  })
   .meta({ id: 'CreatedToken', description: 'A bootstrap token with its secret' });
 
 const draftSchema = z
@@ -45,7 +59,8 @@ const draftSchema = z
       .meta({ description: 'Binds to an enrolled etcd member' }),
     controlPlane: nameText.optional().meta({ description: 'Binds to a control-plane machine' }),
     ttlSeconds: z.number().int().min(0).max(31_536_000).optional().meta({
-      description: 'Lifetime; an hour for a bound token and a day for an unbound one when left out. 0: no expiry, for unbound and reusable ones',
+      description:
+        'Lifetime; an hour for a bound token and a day for an unbound one when left out. 0: no expiry, for unbound and reusable ones',
     }),
     reusable: z.boolean().optional(),
     groups: z.array(text(253)).max(16).optional(),

@@ -13,7 +13,10 @@ const whoamiSchema = z
     serial: z.string().optional().meta({ description: 'Of the certificate' }),
     token: z.string().optional().meta({ description: 'Id of the token' }),
     node: z.string().optional().meta({ description: 'The enrolled machine that the caller is' }),
-    member: z.object({ cluster: z.string(), name: z.string() }).optional().meta({ description: 'The etcd member that the caller is' }),
+    member: z
+      .object({ cluster: z.string(), name: z.string() })
+      .optional()
+      .meta({ description: 'The etcd member that the caller is' }),
     roles: z.array(z.string()),
   })
   .meta({ id: 'Whoami', description: 'The caller, as the service sees it' });

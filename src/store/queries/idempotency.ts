@@ -13,8 +13,17 @@ export type IdempotencyRow = {
 };
 
 /** The answer kept under a key of one caller. */
-export async function findIdempotencyKey(db: Kysely<Schema>, key: string, identity: string): Promise<IdempotencyRow | undefined> {
-  return db.selectFrom('idempotency_keys').selectAll().where('key', '=', key).where('identity', '=', identity).executeTakeFirst();
+export async function findIdempotencyKey(
+  db: Kysely<Schema>,
+  key: string,
+  identity: string,
+): Promise<IdempotencyRow | undefined> {
+  return db
+    .selectFrom('idempotency_keys')
+    .selectAll()
+    .where('key', '=', key)
+    .where('identity', '=', identity)
+    .executeTakeFirst();
 }
 
 /** Takes a key for a call that begins. */

@@ -1,0 +1,148 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { startTestService, type TestClient, type TestService } from '../../support/service.js';
+import { csrFor } from './service.js';
+
+let service: TestService;
+let admin: TestClient;
+
+beforeAll(async () => {
+  service = await startTestService();
+  admin = service.client(service.admin);
+});
+afterAll(async () => service.stop());
+
+const posts = [
+  'nodes',
+  'tokens',
+  'etcd-clusters',
+  'etcd-clusters/c/members',
+  'requests',
+  'nodes/n/disable',
+  'requests/r/approve',
+  'certificates/01/revoke',
+];
+const gets = ['nodes', 'requests', 'certificates', 'tokens', 'authorities'];
+const fields = [
+  'name',
+  'addresses',
+  'dnsNames',
+  'labels',
+  'node',
+  'etcdMember',
+  'controlPlane',
+  'ttlSeconds',
+  'token',
+  'groups',
+  'peerUrls',
+  'clientUrls',
+  'clientNames',
+  'signerName',
+  'request',
+  'usages',
+  'expirationSeconds',
+  'reason',
+  'message',
+  '__proto__',
+  'constructor',
+  'extra',
+];
+const queries = [
+  'limit',
+  'continue',
+  'ring',
+  'name',
+  'address',
+  'serial',
+  'expiringWithin',
+  'expiresBefore',
+  'state',
+  'signerName',
+  'node',
+];
+const hostile = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 300 }),
+  fc.constantFrom(
+    '',
+    '\u0000',
+    'a\u0000b',
+    '%00',
+    '../..',
+    "'; drop table nodes; --",
+    '::ffff:10.0.0.1',
+    '10.0.0.0/8',
+    'https://[::1]:2380',
+    'https://x:99999',
+    'n1',
+    '\ud800',
+    '1e309',
+    '99999999999999999999',
+  ),
+);
+const value = fc.oneof(
+  hostile,
+  fc.array(hostile, { maxLength: 5 }),
+  fc.jsonValue({ maxDepth: 4 }),
+  fc.integer(),
+  fc.dictionary(hostile, hostile, { maxKeys: 3 }),
+);
+const body = fc.oneof(fc.dictionary(fc.constantFrom(...fields), value, { maxKeys: 6 }), fc.jsonValue());
+
+/** The test client holds every answer against the contract, so an answer that is no problem details fails here too. */
+async function answered(method: string, path: string, options: Parameters<TestClient['send']>[2]): Promise<void> {
+  const answer = await admin.send(method, path, options);
+  expect([answer.status, answer.text]).toSatisfy(([status]: [number, string]) => status < 500);
+}
+
+it('never fails on any body', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...posts), body, async (path, content) => {
+      await answered('POST', `/pki/v1/${path}`, { body: content });
+    }),
+    { numRuns: 400 },
+  );
+});
+
+it('never fails on any path', async () => {
+  const paths = fc.constantFrom('nodes', 'tokens', 'requests', 'certificates', 'rings', 'authorities', 'etcd-clusters');
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom('GET', 'DELETE', 'PATCH'), paths, hostile, async (method, path, name) => {
+      const segment = encodeURIComponent(name.toWellFormed());
+      await answered(method, `/pki/v1/${path}/${segment}`, method === 'PATCH' ? { body: {} } : {});
+    }),
+    { numRuns: 200 },
+  );
+});
+
+it('never fails on any query', async () => {
+  const query = fc.array(fc.tuple(fc.constantFrom(...queries), hostile), { maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...gets), query, async (path, pairs) => {
+      const text = pairs.map(([name, given]) => `${name}=${encodeURIComponent(given.toWellFormed())}`).join('&');
+      await answered('GET', `/pki/v1/${path}?${text}`, {});
+    }),
+    { numRuns: 300 },
+  );
+});
+
+it('never fails on mutated requests, and never issues them', async () => {
+  const good = csrFor('fuzz', ['x'], [{ kind: 'dns', value: 'a.example' }]);
+  const der = Buffer.from(good.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+  const mutation = fc.array(fc.tuple(fc.nat(der.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(mutation, fc.nat(20), async (changes, cut) => {
+      const copy = Buffer.from(der);
+      for (const [at, byte] of changes) copy[at] = byte;
+      const request = `-----BEGIN CERTIFICATE REQUEST-----\n${copy.subarray(0, copy.length - cut).toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
+      const answer = await admin.send('POST', '/pki/v1/requests', {
+        body: { signerName: 'kubernetes.io/kube-apiserver-client', request },
+      });
+      fc.pre(!copy.equals(der) || cut > 0);
+      expect([answer.status, answer.text.slice(0, 300)]).toSatisfy(
+        ([status]: [number, string]) => status >= 400 && status < 500,
+      );
+    }),
+    { numRuns: 200 },
+  );
+});
