@@ -6,7 +6,10 @@ import type { Query, Target } from './target.js';
 import type { Watches } from './watch/watches.js';
 
 /** What the handlers of this surface need of the service. */
-export type Api = Pick<Context, 'authorize' | 'bans' | 'ca' | 'clock' | 'config' | 'logger' | 'metrics' | 'requests' | 'store'> & {
+export type Api = Pick<
+  Context,
+  'authorize' | 'bans' | 'ca' | 'clock' | 'config' | 'logger' | 'metrics' | 'requests' | 'store'
+> & {
   readonly watches: Watches;
 };
 
@@ -30,7 +33,11 @@ export function bodyOf(call: Call): Buffer {
 }
 
 /** The rendering that this call asked for. */
-export function renderingOf({ api, query, representation }: Call): { representation: Representation; query: Query; clock: Context['clock'] } {
+export function renderingOf({ api, query, representation }: Call): {
+  representation: Representation;
+  query: Query;
+  clock: Context['clock'];
+} {
   return { representation, query, clock: api.clock };
 }
 
@@ -38,6 +45,8 @@ export function renderingOf({ api, query, representation }: Call): { representat
 export function warn(reply: FastifyReply, warnings: readonly string[]): void {
   if (warnings.length === 0) return;
   // Only printable ASCII may stand in a header; a field name can hold anything.
-  const texts = warnings.slice(0, 50).map((text) => `299 - ${JSON.stringify(text.replace(/[^\x20-\x7e]/g, '?').slice(0, 300))}`);
+  const texts = warnings
+    .slice(0, 50)
+    .map((text) => `299 - ${JSON.stringify(text.replace(/[^\x20-\x7e]/g, '?').slice(0, 300))}`);
   reply.header('warning', texts.join(', '));
 }

@@ -14,7 +14,10 @@ const paths = ['/api', '/api/*', '/apis', '/apis/*', '/version', '/openapi/v3', 
 
 /** The Kubernetes front door: everything below /api, /apis, /openapi and /version, answered as an API server would. */
 export async function registerKubernetesApi(app: FastifyInstance, context: Context): Promise<void> {
-  const watches = createWatches({ now: () => context.clock.now().getTime(), changed: (by) => context.metrics.watches(by) });
+  const watches = createWatches({
+    now: () => context.clock.now().getTime(),
+    changed: (by) => context.metrics.watches(by),
+  });
   const api: Api = { ...context, watches };
   app.decorateRequest('target', null);
   await app.register((scope, _options, done) => {
@@ -33,7 +36,12 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
       closed();
     });
     for (const url of paths) {
-      scope.route({ method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], url, exposeHeadRoute: false, handler: (request, reply) => handle(api, request, reply) });
+      scope.route({
+        method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+        url,
+        exposeHeadRoute: false,
+        handler: (request, reply) => handle(api, request, reply),
+      });
     }
     done();
   });
@@ -47,7 +55,18 @@ async function handle(api: Api, request: FastifyRequest, reply: FastifyReply): P
   const { target } = request;
   if (target === null) throw new RotundaError('internal', 'a request without a target');
   const handler = route(target, request.method);
-  if (handler === undefined) return reply.code(404).header('content-type', 'text/plain; charset=utf-8').send(Buffer.from('404 page not found\n'));
-  const call: Call = { api, request, reply, target, query: request.query as Query, representation: negotiate(request.headers.accept) };
+  if (handler === undefined)
+    return reply
+      .code(404)
+      .header('content-type', 'text/plain; charset=utf-8')
+      .send(Buffer.from('404 page not found\n'));
+  const call: Call = {
+    api,
+    request,
+    reply,
+    target,
+    query: request.query as Query,
+    representation: negotiate(request.headers.accept),
+  };
   return handler(call);
 }

@@ -4,7 +4,11 @@ import { RotundaError } from '../../errors.js';
 type Operator = 'in' | 'notin' | '=' | '==' | '!=' | 'gt' | 'lt' | 'exists' | '!';
 
 /** One requirement of a label selector; all must hold. */
-export type LabelRequirement = { readonly key: string; readonly operator: Operator; readonly values: ReadonlySet<string> };
+export type LabelRequirement = {
+  readonly key: string;
+  readonly operator: Operator;
+  readonly values: ReadonlySet<string>;
+};
 
 type Token = { readonly kind: 'identifier' | 'symbol' | 'end'; readonly text: string };
 type Parser = { readonly tokens: readonly Token[]; at: number };
@@ -20,17 +24,22 @@ export function parseLabelSelector(text: string): LabelRequirement[] {
   for (;;) {
     const next = peek(parser);
     if (next.kind === 'end') return requirements;
-    if (next.kind !== 'identifier' && next.text !== '!') fail(`found '${next.text}', expected: !, identifier, or 'end of string'`);
+    if (next.kind !== 'identifier' && next.text !== '!')
+      fail(`found '${next.text}', expected: !, identifier, or 'end of string'`);
     requirements.push(requirement(parser));
     const after = take(parser);
     if (after.kind === 'end') return requirements;
     if (!is(after, ',')) fail(`found '${after.text}', expected: ',' or 'end of string'`);
     const following = peek(parser);
-    if (following.kind !== 'identifier' && following.text !== '!') fail(`found '${following.text}', expected: identifier after ','`);
+    if (following.kind !== 'identifier' && following.text !== '!')
+      fail(`found '${following.text}', expected: identifier after ','`);
   }
 }
 
-export function matchesLabels(requirements: readonly LabelRequirement[], labels: Readonly<Record<string, string>>): boolean {
+export function matchesLabels(
+  requirements: readonly LabelRequirement[],
+  labels: Readonly<Record<string, string>>,
+): boolean {
   return requirements.every((one) => matches(one, Object.hasOwn(labels, one.key) ? labels[one.key] : undefined));
 }
 
@@ -93,7 +102,8 @@ function requirement(parser: Parser): LabelRequirement {
   if (key.kind !== 'identifier') failRequirement(`found '${key.text}', expected: identifier`);
   checkKey(key.text);
   const next = peek(parser);
-  if (negated || next.kind === 'end' || is(next, ',')) return { key: key.text, operator: negated ? '!' : 'exists', values: new Set() };
+  if (negated || next.kind === 'end' || is(next, ','))
+    return { key: key.text, operator: negated ? '!' : 'exists', values: new Set() };
   const operator = operatorOf(take(parser));
   const values = operator === 'in' || operator === 'notin' ? list(parser) : exact(parser);
   checkValues(key.text, operator, values);
@@ -122,7 +132,8 @@ function list(parser: Parser): Set<string> {
     take(parser);
     return new Set();
   }
-  if (first.kind !== 'identifier' && !is(first, ',')) failRequirement(`found '${first.text}', expected: ',', ')' or identifier`);
+  if (first.kind !== 'identifier' && !is(first, ','))
+    failRequirement(`found '${first.text}', expected: ',', ')' or identifier`);
   const values = identifiers(parser);
   const close = take(parser);
   if (!is(close, ')')) failRequirement(`found '${close.text}', expected: ')'`);
@@ -156,12 +167,16 @@ function checkKey(key: string): void {
 }
 
 function checkValues(key: string, operator: Operator, values: ReadonlySet<string>): void {
-  if ((operator === 'in' || operator === 'notin') && values.size === 0) failRequirement(`values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty`);
+  if ((operator === 'in' || operator === 'notin') && values.size === 0)
+    failRequirement(`values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty`);
   for (const [index, value] of [...values].entries()) {
     if ((operator === 'gt' || operator === 'lt') && !/^-?\d+$/.test(value)) {
-      failRequirement(`values[${String(index)}]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`);
+      failRequirement(
+        `values[${String(index)}]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
+      );
     }
     const wrong = labelValueMessages(value);
-    if (wrong.length > 0) failRequirement(`values[${String(index)}][${key}]: Invalid value: ${JSON.stringify(value)}: ${wrong.join('; ')}`);
+    if (wrong.length > 0)
+      failRequirement(`values[${String(index)}][${key}]: Invalid value: ${JSON.stringify(value)}: ${wrong.join('; ')}`);
   }
 }

@@ -28,26 +28,46 @@ export function fieldValues(object: Part, scope: 'metadata' | 'all'): Map<FieldP
   addMap(values, 'f:labels', metadata.labels);
   addMap(values, 'f:annotations', metadata.annotations);
   addList(values, ['f:metadata', 'f:finalizers'], metadata.finalizers, (item) => `v:${JSON.stringify(item)}`);
-  addList(values, ['f:metadata', 'f:ownerReferences'], metadata.ownerReferences, (item) => `k:${JSON.stringify({ uid: item['uid'] })}`);
+  addList(
+    values,
+    ['f:metadata', 'f:ownerReferences'],
+    metadata.ownerReferences,
+    (item) => `k:${JSON.stringify({ uid: item['uid'] })}`,
+  );
   if (scope === 'metadata') return values;
   if (status.certificate !== undefined) values.set(joinPath('f:status', 'f:certificate'), status.certificate);
-  addList(values, ['f:status', 'f:conditions'], status.conditions, (item) => `k:${JSON.stringify({ type: item.type })}`);
+  addList(
+    values,
+    ['f:status', 'f:conditions'],
+    status.conditions,
+    (item) => `k:${JSON.stringify({ type: item.type })}`,
+  );
   for (const condition of status.conditions ?? []) {
     const key = ['f:status', 'f:conditions', `k:${JSON.stringify({ type: condition.type })}`];
     values.set(joinPath(...key), container);
     // Times that are missing are filled in by the server on behalf of who sets the condition.
-    for (const [field, value] of Object.entries({ lastTransitionTime: '', lastUpdateTime: '', ...condition })) values.set(joinPath(...key, `f:${field}`), value);
+    for (const [field, value] of Object.entries({ lastTransitionTime: '', lastUpdateTime: '', ...condition }))
+      values.set(joinPath(...key, `f:${field}`), value);
   }
   return values;
 }
 
-function addMap(values: Map<FieldPath, string>, field: string, map: Readonly<Record<string, string>> | undefined): void {
+function addMap(
+  values: Map<FieldPath, string>,
+  field: string,
+  map: Readonly<Record<string, string>> | undefined,
+): void {
   if (map === undefined) return;
   values.set(joinPath('f:metadata', field), container);
   for (const [key, value] of Object.entries(map)) values.set(joinPath('f:metadata', field, `f:${key}`), value);
 }
 
-function addList<T>(values: Map<FieldPath, string>, path: readonly string[], items: readonly T[] | undefined, key: (item: T) => string): void {
+function addList<T>(
+  values: Map<FieldPath, string>,
+  path: readonly string[],
+  items: readonly T[] | undefined,
+  key: (item: T) => string,
+): void {
   if (items === undefined || items.length === 0) return;
   values.set(joinPath(...path), container);
   for (const item of items) values.set(joinPath(...path, key(item)), JSON.stringify(item));
@@ -61,7 +81,8 @@ export function toFieldsV1(paths: Iterable<FieldPath>): FieldTree {
   const nodes: FieldTree[] = [];
   for (const path of paths) {
     let node = root;
-    for (const element of splitPath(path)) node = Object.hasOwn(node, element) ? (node[element] ?? {}) : define(node, element);
+    for (const element of splitPath(path))
+      node = Object.hasOwn(node, element) ? (node[element] ?? {}) : define(node, element);
     nodes.push(node);
   }
   for (const node of nodes) if (Object.keys(node).length > 0) node['.'] = {};
@@ -105,12 +126,17 @@ export function managedEntry(manager: Manager, paths: Iterable<FieldPath>, time:
 }
 
 export function isEntryOf(entry: ManagedFieldsEntry, manager: Manager): boolean {
-  return entry['manager'] === manager.name && entry['operation'] === manager.operation && (entry['subresource'] ?? undefined) === manager.subresource;
+  return (
+    entry['manager'] === manager.name &&
+    entry['operation'] === manager.operation &&
+    (entry['subresource'] ?? undefined) === manager.subresource
+  );
 }
 
 /** Upstream's order: Apply before Update, then by time, then by manager. */
 export function sortEntries(entries: readonly ManagedFieldsEntry[]): ManagedFieldsEntry[] {
-  const key = (entry: ManagedFieldsEntry): string => [entry['operation'], entry['time'], entry['manager'], entry['subresource'] ?? ''].join(separator);
+  const key = (entry: ManagedFieldsEntry): string =>
+    [entry['operation'], entry['time'], entry['manager'], entry['subresource'] ?? ''].join(separator);
   return [...entries].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
 }
 
@@ -118,7 +144,12 @@ export function sortEntries(entries: readonly ManagedFieldsEntry[]): ManagedFiel
  * The entries after an update: who changes a field owns it, what is gone nobody owns. An object that nobody tracks stays
  * untracked until something is applied to it; without a change the entries stay as they are.
  */
-export function entriesAfterUpdate(before: CertificateRequest, after: CertificateRequest, manager: Manager, time: string): ManagedFieldsEntry[] | undefined {
+export function entriesAfterUpdate(
+  before: CertificateRequest,
+  after: CertificateRequest,
+  manager: Manager,
+  time: string,
+): ManagedFieldsEntry[] | undefined {
   const entries = before.metadata.managedFields;
   if (entries === undefined || entries.length === 0) return undefined;
   const scope = manager.subresource === undefined ? 'metadata' : 'all';
@@ -127,8 +158,12 @@ export function entriesAfterUpdate(before: CertificateRequest, after: Certificat
   const changed = [...now].filter(([path, value]) => old.get(path) !== value).map(([path]) => path);
   const removed = [...old.keys()].filter((path) => !now.has(path));
   if (changed.length === 0 && removed.length === 0) return entries;
-  const mine = new Set(entries.filter((entry) => isEntryOf(entry, manager)).flatMap((entry) => [...fromFieldsV1(entry['fieldsV1'])]));
-  const others = entries.filter((entry) => !isEntryOf(entry, manager)).flatMap((entry) => reduced(entry, [...removed, ...changed]));
+  const mine = new Set(
+    entries.filter((entry) => isEntryOf(entry, manager)).flatMap((entry) => [...fromFieldsV1(entry['fieldsV1'])]),
+  );
+  const others = entries
+    .filter((entry) => !isEntryOf(entry, manager))
+    .flatMap((entry) => reduced(entry, [...removed, ...changed]));
   for (const path of removed) mine.delete(path);
   for (const path of changed) mine.add(path);
   return sortEntries(mine.size === 0 ? others : [...others, managedEntry(manager, mine, time)]);

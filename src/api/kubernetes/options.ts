@@ -3,7 +3,12 @@ import type { FieldValidation } from './codec/decode.js';
 import { first, flag, type Query } from './target.js';
 
 /** Options of a write, from the query. */
-export type WriteOptions = { readonly dryRun: boolean; readonly fieldManager: string | undefined; readonly fieldValidation: FieldValidation; readonly force: boolean };
+export type WriteOptions = {
+  readonly dryRun: boolean;
+  readonly fieldManager: string | undefined;
+  readonly fieldValidation: FieldValidation;
+  readonly force: boolean;
+};
 
 type OptionsKind = 'CreateOptions' | 'UpdateOptions' | 'PatchOptions' | 'DeleteOptions' | 'ListOptions';
 
@@ -16,13 +21,34 @@ export function writeOptions(kind: OptionsKind, query: Query, patchType?: string
   const fieldManager = first(query['fieldManager']);
   const validation = first(query['fieldValidation']) ?? '';
   const apply = patchType === 'apply';
-  if (fieldManager === undefined && validation === '' && query['dryRun'] === undefined && query['force'] === undefined && !apply) return noOptions;
+  if (
+    fieldManager === undefined &&
+    validation === '' &&
+    query['dryRun'] === undefined &&
+    query['force'] === undefined &&
+    !apply
+  )
+    return noOptions;
   const causes: FieldCause[] = [];
-  if (patchType !== undefined && !apply && query['force'] !== undefined) causes.push({ field: 'force', reason: 'FieldValueForbidden', message: 'Forbidden: may not be specified for non-apply patch' });
-  if (apply && (fieldManager ?? '') === '') causes.push({ field: 'fieldManager', reason: 'FieldValueRequired', message: 'Required value: is required for apply patch' });
+  if (patchType !== undefined && !apply && query['force'] !== undefined)
+    causes.push({
+      field: 'force',
+      reason: 'FieldValueForbidden',
+      message: 'Forbidden: may not be specified for non-apply patch',
+    });
+  if (apply && (fieldManager ?? '') === '')
+    causes.push({
+      field: 'fieldManager',
+      reason: 'FieldValueRequired',
+      message: 'Required value: is required for apply patch',
+    });
   causes.push(...managerCauses(fieldManager ?? ''), ...dryRunCauses(query['dryRun']));
   if (!validations.includes(validation)) {
-    causes.push({ field: 'fieldValidation', reason: 'FieldValueNotSupported', message: `Unsupported value: ${JSON.stringify(validation)}: supported values: ${validations.map((v) => `"${v}"`).join(', ')}` });
+    causes.push({
+      field: 'fieldValidation',
+      reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${JSON.stringify(validation)}: supported values: ${validations.map((v) => `"${v}"`).join(', ')}`,
+    });
   }
   if (causes.length > 0) throw invalid(causes, { group: 'meta.k8s.io', kind });
   return {
@@ -37,13 +63,29 @@ export function writeOptions(kind: OptionsKind, query: Query, patchType?: string
 export function dryRunCauses(given: string | readonly string[] | undefined): FieldCause[] {
   const values = given === undefined ? [] : typeof given === 'string' ? [given] : given;
   if (values.every((value) => value === 'All')) return [];
-  return [{ field: 'dryRun', reason: 'FieldValueNotSupported', message: `Unsupported value: ${JSON.stringify(values)}: supported values: "All"` }];
+  return [
+    {
+      field: 'dryRun',
+      reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`,
+    },
+  ];
 }
 
 function managerCauses(manager: string): FieldCause[] {
   const causes: FieldCause[] = [];
-  if (Buffer.byteLength(manager) > longestManager) causes.push({ field: 'fieldManager', reason: 'FieldValueTooLong', message: `Too long: may not be more than ${String(longestManager)} bytes` });
-  if (/[^\P{C}]/u.test(manager)) causes.push({ field: 'fieldManager', reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(manager)}: should only contain printable characters` });
+  if (Buffer.byteLength(manager) > longestManager)
+    causes.push({
+      field: 'fieldManager',
+      reason: 'FieldValueTooLong',
+      message: `Too long: may not be more than ${String(longestManager)} bytes`,
+    });
+  if (/[^\P{C}]/u.test(manager))
+    causes.push({
+      field: 'fieldManager',
+      reason: 'FieldValueInvalid',
+      message: `Invalid value: ${JSON.stringify(manager)}: should only contain printable characters`,
+    });
   return causes;
 }
 
@@ -75,7 +117,8 @@ export function listOptions(query: Query, watch: boolean): ListOptions {
   const initial = query['sendInitialEvents'] === undefined ? undefined : flag(query['sendInitialEvents']);
   const causes = watch ? watchCauses(match, initial) : listCauses(match, version, token, initial);
   if (causes.length > 0) throw invalid(causes, { group: 'meta.k8s.io', kind: 'ListOptions' });
-  if (token !== '' && version !== '' && version !== '0') throw new RotundaError('bad-request', 'specifying resource version is not allowed when using continue');
+  if (token !== '' && version !== '' && version !== '0')
+    throw new RotundaError('bad-request', 'specifying resource version is not allowed when using continue');
   return {
     limit: limit === undefined || limit <= 0 ? undefined : limit,
     continue: token === '' ? undefined : token,
@@ -97,25 +140,47 @@ function resourceVersionOf(version: string, watch: boolean): number | undefined 
 /** Go's ParseInt of a query value: its error is a 400. */
 function integer(value: string | undefined): number | undefined {
   if (value === undefined || value === '') return undefined;
-  if (!/^[+-]?\d+$/.test(value)) throw new RotundaError('bad-request', `strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+  if (!/^[+-]?\d+$/.test(value))
+    throw new RotundaError('bad-request', `strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
   const number = Number(value);
-  if (Math.abs(number) >= 2 ** 63) throw new RotundaError('bad-request', `strconv.ParseInt: parsing ${JSON.stringify(value)}: value out of range`);
+  if (Math.abs(number) >= 2 ** 63)
+    throw new RotundaError('bad-request', `strconv.ParseInt: parsing ${JSON.stringify(value)}: value out of range`);
   return number;
 }
 
-const forbidden = (field: string, message: string): FieldCause => ({ field, reason: 'FieldValueForbidden', message: `Forbidden: ${message}` });
+const forbidden = (field: string, message: string): FieldCause => ({
+  field,
+  reason: 'FieldValueForbidden',
+  message: `Forbidden: ${message}`,
+});
 
 function matchCauses(match: string, supported: readonly string[]): FieldCause[] {
   if (supported.includes(match) || match === '') return [];
   const list = supported.map((value) => `"${value}"`).join(', ');
-  return [{ field: 'resourceVersionMatch', reason: 'FieldValueNotSupported', message: `Unsupported value: ${JSON.stringify(match)}: supported values: ${list}` }];
+  return [
+    {
+      field: 'resourceVersionMatch',
+      reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${JSON.stringify(match)}: supported values: ${list}`,
+    },
+  ];
 }
 
 function watchCauses(match: string, initial: boolean | undefined): FieldCause[] {
-  if (initial === undefined) return match === '' ? [] : [forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')];
+  if (initial === undefined)
+    return match === ''
+      ? []
+      : [
+          forbidden(
+            'resourceVersionMatch',
+            'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+          ),
+        ];
   if (match !== 'NotOlderThan') {
     if (match !== '') return matchCauses(match, ['NotOlderThan']);
-    return [forbidden('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')];
+    return [
+      forbidden('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
+    ];
   }
   return [];
 }
@@ -123,10 +188,17 @@ function watchCauses(match: string, initial: boolean | undefined): FieldCause[] 
 function listCauses(match: string, version: string, token: string, initial: boolean | undefined): FieldCause[] {
   const causes: FieldCause[] = [];
   if (match !== '') {
-    if (version === '') causes.push(forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'));
-    if (token !== '') causes.push(forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
+    if (version === '')
+      causes.push(
+        forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'),
+      );
+    if (token !== '')
+      causes.push(forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
     causes.push(...matchCauses(match, ['Exact', 'NotOlderThan', '']));
-    if (match === 'Exact' && version === '0') causes.push(forbidden('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+    if (match === 'Exact' && version === '0')
+      causes.push(
+        forbidden('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
+      );
   }
   if (initial !== undefined) causes.push(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
   return causes;

@@ -31,7 +31,10 @@ function verbsOf(target: Target): Verbs | undefined {
   if (target.tooDeep) return undefined;
   if (target.group === group) return requestVerbs(target);
   if (target.group === '') return coreVerbs(target);
-  const handler = target.subresource === undefined && target.name === undefined ? reviews[target.group]?.[target.resource] : undefined;
+  const handler =
+    target.subresource === undefined && target.name === undefined
+      ? reviews[target.group]?.[target.resource]
+      : undefined;
   return handler === undefined ? undefined : { create: handler };
 }
 
@@ -44,15 +47,19 @@ function requestVerbs(target: Target): Verbs | undefined {
 function coreVerbs(target: Target): Verbs | undefined {
   if (target.subresource !== undefined) return undefined;
   if (target.resource === 'events' && target.name === undefined) return { list: listEvents };
-  if (target.resource === 'configmaps' && target.name !== undefined && target.namespace !== undefined) return { get: clusterInfo };
+  if (target.resource === 'configmaps' && target.name !== undefined && target.namespace !== undefined)
+    return { get: clusterInfo };
   return undefined;
 }
 
 function handlerOf(verbs: Verbs | undefined, target: Target): Handler {
-  if (verbs === undefined) throw new RotundaError('not-found', 'the server could not find the requested resource', { object: {} });
+  if (verbs === undefined)
+    throw new RotundaError('not-found', 'the server could not find the requested resource', { object: {} });
   const handler = verbs[target.verb];
   if (handler === undefined) {
-    throw new RotundaError('method-not-allowed', 'the server does not allow this method on the requested resource', { object: {} });
+    throw new RotundaError('method-not-allowed', 'the server does not allow this method on the requested resource', {
+      object: {},
+    });
   }
   return handler;
 }

@@ -3,7 +3,11 @@ import type { CertificateRequest } from '../../csr/types.js';
 import { type LabelRequirement, matchesLabels, parseLabelSelector } from './label-selector.js';
 import { first, type Query } from './target.js';
 
-type FieldTerm = { readonly field: 'metadata.name' | 'spec.signerName'; readonly negated: boolean; readonly value: string };
+type FieldTerm = {
+  readonly field: 'metadata.name' | 'spec.signerName';
+  readonly negated: boolean;
+  readonly value: string;
+};
 
 /** Both selectors of a list or watch, parsed. */
 export type Selection = {
@@ -21,19 +25,25 @@ export type Selection = {
 export function parseSelection(query: Query): Selection {
   const labels = parseLabelSelector(first(query['labelSelector']) ?? '');
   const fields = parseFieldSelector(first(query['fieldSelector']) ?? '');
-  const exact = (field: FieldTerm['field']): string | undefined => fields.find((term) => term.field === field && !term.negated)?.value;
+  const exact = (field: FieldTerm['field']): string | undefined =>
+    fields.find((term) => term.field === field && !term.negated)?.value;
   const name = exact('metadata.name');
   return {
     labels,
     fields,
     name,
     signerName: exact('spec.signerName'),
-    byNameOnly: labels.length === 0 && fields.every((term) => term.field === 'metadata.name' && !term.negated && term.value === name),
+    byNameOnly:
+      labels.length === 0 &&
+      fields.every((term) => term.field === 'metadata.name' && !term.negated && term.value === name),
     everything: labels.length === 0 && fields.length === 0,
   };
 }
 
-export function matchesSelection(selection: Selection, request: Pick<CertificateRequest, 'metadata' | 'spec'>): boolean {
+export function matchesSelection(
+  selection: Selection,
+  request: Pick<CertificateRequest, 'metadata' | 'spec'>,
+): boolean {
   for (const { field, negated, value } of selection.fields) {
     const actual = field === 'metadata.name' ? request.metadata.name : request.spec.signerName;
     if ((actual === value) === negated) return false;
@@ -47,9 +57,11 @@ function parseFieldSelector(text: string): FieldTerm[] {
   for (const part of splitTerms(text)) {
     if (part === '') continue;
     const found = /^((?:\\.|[^=!\\])*?)(!=|==|=)([^]*)$/.exec(part);
-    if (found === null) throw new RotundaError('bad-request', `invalid selector: '${text}'; can't understand '${part}'`);
+    if (found === null)
+      throw new RotundaError('bad-request', `invalid selector: '${text}'; can't understand '${part}'`);
     const [, field = '', operator, raw = ''] = found;
-    if (field !== 'metadata.name' && field !== 'spec.signerName') throw new RotundaError('bad-request', `field label not supported: ${field}`);
+    if (field !== 'metadata.name' && field !== 'spec.signerName')
+      throw new RotundaError('bad-request', `field label not supported: ${field}`);
     terms.push({ field, negated: operator === '!=', value: unescape(raw) });
   }
   return terms;
@@ -61,7 +73,11 @@ function splitTerms(text: string): string[] {
 
 function unescape(value: string): string {
   const bad = /\\(?![\\,=])/.exec(value);
-  if (bad !== null) throw new RotundaError('bad-request', `invalid field selector: invalid escape sequence: ${value.slice(bad.index, bad.index + 2)}`);
+  if (bad !== null)
+    throw new RotundaError(
+      'bad-request',
+      `invalid field selector: invalid escape sequence: ${value.slice(bad.index, bad.index + 2)}`,
+    );
   const bare = /^(?:\\.|[^\\])*?=/.exec(value.replace(/\\[\\,=]/g, '..'));
   if (bare !== null) throw new RotundaError('bad-request', `invalid field selector: unescaped = in '${value}'`);
   return value.replace(/\\([\\,=])/g, '$1');

@@ -58,7 +58,8 @@ export function statusOf(error: unknown, fallback?: ObjectRef): Status {
 export function asRotundaError(error: unknown): RotundaError {
   if (error instanceof RotundaError) return error;
   const code = (error as { code?: unknown } | null)?.code;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new RotundaError('too-large', 'Request entity too large: limit is 3145728');
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new RotundaError('too-large', 'Request entity too large: limit is 3145728');
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new RotundaError('unsupported-media-type', unknownInput);
   const status = (error as { statusCode?: unknown } | null)?.statusCode;
   if (typeof status === 'number' && status >= 400 && status < 500) {
@@ -70,17 +71,21 @@ export function asRotundaError(error: unknown): RotundaError {
 export const unknownInput =
   'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf';
 
-/** Answers with the Status of an error, in YAML for who accepts nothing else. Server faults are logged with their cause. */
+/** Answers with the Status of an error, in YAML for who accepts nothing else. Defects are logged with their cause. */
 export function renderStatus(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = asRotundaError(error);
-  if (known.status >= 500) {
-    request.log.error({ err: known.details.cause ?? known, method: request.method, path: request.url.split('?', 1)[0] }, 'request failed');
+  if (known.code === 'internal') {
+    request.log.error(
+      { err: known.details.cause ?? known, method: request.method, path: request.url.split('?', 1)[0] },
+      'request failed',
+    );
   }
   const status = statusOf(known, request.target?.object);
   const { retryAfterSeconds } = known.details;
   if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
   reply.code(known.status);
-  if (wantsYaml(request.headers.accept)) return reply.header('content-type', 'application/yaml').send(Buffer.from(stringifyYaml(status)));
+  if (wantsYaml(request.headers.accept))
+    return reply.header('content-type', 'application/yaml').send(Buffer.from(stringifyYaml(status)));
   return reply.header('content-type', 'application/json').send(Buffer.from(JSON.stringify(status)));
 }
 
@@ -107,7 +112,15 @@ function detailsOf(error: RotundaError, object: ObjectRef | undefined): StatusDe
     ...(object?.group ? { group: object.group } : {}),
     ...(kind ? { kind } : {}),
     ...(object?.uid ? { uid: object.uid } : {}),
-    ...(causes === undefined ? {} : { causes: causes.map(({ reason, message, field }) => ({ reason, message, ...(field === undefined ? {} : { field }) })) }),
+    ...(causes === undefined
+      ? {}
+      : {
+          causes: causes.map(({ reason, message, field }) => ({
+            reason,
+            message,
+            ...(field === undefined ? {} : { field }),
+          })),
+        }),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   };
 }
@@ -117,12 +130,21 @@ function messageOf(error: RotundaError, object: ObjectRef | undefined): string {
   if (object === undefined) return message;
   const resource = object.resource === undefined ? undefined : qualified(object.resource, object.group);
   const name = `"${object.name ?? ''}"`;
-  if (code === 'invalid') return object.kind === undefined && message.includes('rejected our request') ? message : invalidMessage(message, object);
+  if (code === 'invalid')
+    return object.kind === undefined && message.includes('rejected our request')
+      ? message
+      : invalidMessage(message, object);
   if (resource === undefined && object.kind === undefined) return message;
   const subject = resource ?? qualified(object.kind ?? '', object.group);
   if (code === 'not-found') return `${subject} ${name} not found`;
-  if (code === 'already-exists') return message.includes(' already exists') && message.startsWith(subject) ? message : `${subject} ${name} already exists`;
-  if (code === 'conflict') return message.startsWith('Operation cannot') ? message : `Operation cannot be fulfilled on ${subject} ${name}: ${message}`;
+  if (code === 'already-exists')
+    return message.includes(' already exists') && message.startsWith(subject)
+      ? message
+      : `${subject} ${name} already exists`;
+  if (code === 'conflict')
+    return message.startsWith('Operation cannot')
+      ? message
+      : `Operation cannot be fulfilled on ${subject} ${name}: ${message}`;
   if (code === 'forbidden') {
     if (message.includes(' is forbidden: ')) return message;
     return `${subject} ${object.name ? `${name} ` : ''}is forbidden: ${message}`;

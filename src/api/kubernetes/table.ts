@@ -3,7 +3,13 @@ import { humanDuration } from './human-duration.js';
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
 
-type Column = { readonly name: string; readonly type: string; readonly format: string; readonly description: string; readonly priority: number };
+type Column = {
+  readonly name: string;
+  readonly type: string;
+  readonly format: string;
+  readonly description: string;
+  readonly priority: number;
+};
 
 function column(name: string, description: string, format = ''): Column {
   return { name, type: 'string', format, description, priority: 0 };
@@ -19,7 +25,11 @@ export const columns: readonly Column[] = [
   column('Condition', 'What was decided, and whether a certificate was issued.'),
 ];
 
-export type TableOptions = { readonly version: 'v1' | 'v1beta1'; readonly includeObject: IncludeObject; readonly now: number };
+export type TableOptions = {
+  readonly version: 'v1' | 'v1beta1';
+  readonly includeObject: IncludeObject;
+  readonly now: number;
+};
 
 /** One row of the table of requests. `text` is the stored JSON text. */
 export function tableRow(request: CertificateRequest, text: string, options: TableOptions): unknown {
@@ -27,8 +37,19 @@ export function tableRow(request: CertificateRequest, text: string, options: Tab
 }
 
 /** meta/v1 Table. `header` false leaves the columns out, as in every event of a watch but the first. */
-export function table(rows: readonly unknown[], metadata: Readonly<Record<string, unknown>>, options: TableOptions, header = true): unknown {
-  return { kind: 'Table', apiVersion: `meta.k8s.io/${options.version}`, metadata, columnDefinitions: header ? columns : null, rows };
+export function table(
+  rows: readonly unknown[],
+  metadata: Readonly<Record<string, unknown>>,
+  options: TableOptions,
+  header = true,
+): unknown {
+  return {
+    kind: 'Table',
+    apiVersion: `meta.k8s.io/${options.version}`,
+    metadata,
+    columnDefinitions: header ? columns : null,
+    rows,
+  };
 }
 
 /** meta/v1 PartialObjectMetadata. */

@@ -23,16 +23,35 @@ export type Target = {
 
 export type Query = Readonly<Record<string, string | string[] | undefined>>;
 
-const readVerbs: Readonly<Record<string, string>> = { GET: 'get', HEAD: 'get', POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
+const readVerbs: Readonly<Record<string, string>> = {
+  GET: 'get',
+  HEAD: 'get',
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
 
 /** Reads method, path and query into verb, resource and name, as upstream's RequestInfo does. */
 export function parseTarget(method: string, url: string, query: Query): Target {
   const path = url.split('?', 1)[0] ?? '';
-  const parts = path.split('/').filter((part) => part !== '').map(decode);
-  const nonResource = (): Target => ({ path, isResource: false, verb: method.toLowerCase(), group: '', version: '', resource: '', tooDeep: false, watch: false });
+  const parts = path
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decode);
+  const nonResource = (): Target => ({
+    path,
+    isResource: false,
+    verb: method.toLowerCase(),
+    group: '',
+    version: '',
+    resource: '',
+    tooDeep: false,
+    watch: false,
+  });
   const legacy = parts[0] === 'api';
   const rest = parts.slice(legacy ? 1 : 2);
-  if (rest.length < 2) return nonResource();
+  if ((parts[0] !== 'api' && parts[0] !== 'apis') || rest.length < 2) return nonResource();
   const group = legacy ? '' : (parts[1] ?? '');
   const version = rest[0] ?? '';
   let tail = rest.slice(1);
@@ -45,7 +64,10 @@ export function parseTarget(method: string, url: string, query: Query): Target {
   }
   const [resource = '', inPath, subresource, ...deeper] = tail;
   const watch = watchPrefix || (inPath === undefined && method === 'GET' && flag(query['watch']));
-  const selectedName = inPath === undefined && (method === 'GET' || method === 'DELETE') ? nameOfSelector(query['fieldSelector']) : undefined;
+  const selectedName =
+    inPath === undefined && (method === 'GET' || method === 'DELETE')
+      ? nameOfSelector(query['fieldSelector'])
+      : undefined;
   const name = inPath ?? selectedName;
   return {
     path,
@@ -60,7 +82,12 @@ export function parseTarget(method: string, url: string, query: Query): Target {
     ...(selectedName === undefined ? {} : { selectedName }),
     tooDeep: deeper.length > 0,
     watch,
-    object: { ...(group === '' ? {} : { group }), resource, ...kindOf(resource), ...(name === undefined ? {} : { name }) },
+    object: {
+      ...(group === '' ? {} : { group }),
+      resource,
+      ...kindOf(resource),
+      ...(name === undefined ? {} : { name }),
+    },
   };
 }
 

@@ -36,6 +36,7 @@ function structOf(value: unknown, shape: StructShape, place: Place, notes: Confo
     const conformed = valueOf(given, field, { struct: shape.name, path }, notes);
     if (conformed !== undefined) result[key] = conformed;
   }
+  for (const key of shape.always) result[key] ??= '';
   return result;
 }
 
@@ -78,7 +79,8 @@ function list(value: unknown, shape: Extract<Shape, { kind: 'list' }>, place: Pl
 }
 
 function zeroOf(shape: Shape): unknown {
-  return shape.kind === 'string' ? '' : shape.kind === 'struct' ? {} : null;
+  if (shape.kind === 'struct') return Object.fromEntries(shape.always.map((key) => [key, '']));
+  return shape.kind === 'string' ? '' : null;
 }
 
 function map(value: unknown, shape: Extract<Shape, { kind: 'map' }>, place: Place, notes: Conformance): unknown {
@@ -87,13 +89,19 @@ function map(value: unknown, shape: Extract<Shape, { kind: 'map' }>, place: Plac
   if (entries.length === 0) return undefined;
   notes.keys += entries.length;
   // fromEntries defines own properties, so that a key `__proto__` is only a key.
-  return Object.fromEntries(entries.map(([key, item]) => [key, valueOf(item, shape.of, place, notes) ?? (shape.of.kind === 'string' ? '' : [])]));
+  return Object.fromEntries(
+    entries.map(([key, item]) => [
+      key,
+      valueOf(item, shape.of, place, notes) ?? (shape.of.kind === 'string' ? '' : []),
+    ]),
+  );
 }
 
 function integer(value: unknown, kind: 'int32' | 'int64', place: Place): number {
   if (typeof value !== 'number') throw mismatch(value, kind, place);
   const bound = kind === 'int32' ? 2 ** 31 : 2 ** 63;
-  if (!Number.isInteger(value) || value >= bound || value < -bound) throw mismatch(value, kind, place, `number ${String(value)}`);
+  if (!Number.isInteger(value) || value >= bound || value < -bound)
+    throw mismatch(value, kind, place, `number ${String(value)}`);
   return value;
 }
 
@@ -118,7 +126,10 @@ const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})
 function time(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   const ms = rfc3339.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw new ShapeError(`parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(text)} as "2006"`);
+  if (Number.isNaN(ms))
+    throw new ShapeError(
+      `parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(text)} as "2006"`,
+    );
   return `${new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`;
 }
 
@@ -132,7 +143,9 @@ function countKeys(value: unknown, notes: Conformance): void {
 
 function mismatch(value: unknown, type: string, place: Place, given = nameOf(value)): ShapeError {
   if (place.path === '') return new ShapeError(`json: cannot unmarshal ${given} into Go value of type ${type}`);
-  return new ShapeError(`json: cannot unmarshal ${given} into Go struct field ${place.struct}.${place.path.replace(/\[\d+\]/g, '')} of type ${type}`);
+  return new ShapeError(
+    `json: cannot unmarshal ${given} into Go struct field ${place.struct}.${place.path.replace(/\[\d+\]/g, '')} of type ${type}`,
+  );
 }
 
 function nameOf(value: unknown): string {

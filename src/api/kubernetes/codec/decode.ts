@@ -50,7 +50,13 @@ export function decodeBody(body: Buffer, format: BodyFormat, expected: Expected,
 }
 
 /** The same for data that is parsed already; `text` is looked through for duplicate keys. */
-export function decodeValue(parsed: unknown, expected: Expected, validation: FieldValidation, body: Buffer, text?: string): Decoded {
+export function decodeValue(
+  parsed: unknown,
+  expected: Expected,
+  validation: FieldValidation,
+  body: Buffer,
+  text?: string,
+): Decoded {
   checkTop(parsed, body, expected);
   const typeMeta = parsed as { kind?: string; apiVersion?: string } | null;
   const label = checkType(typeMeta?.kind ?? '', typeMeta?.apiVersion ?? '', expected, body);
@@ -58,8 +64,12 @@ export function decodeValue(parsed: unknown, expected: Expected, validation: Fie
   const value = shaped(parsed, expected, notes, label);
   if (validation === 'Ignore') return { value, warnings: [] };
   const duplicates = text !== undefined && mayHaveDuplicates(text, notes.keys) ? scanJson(text).duplicates : [];
-  const warnings = [...duplicates.map((path) => `duplicate field "${path}"`), ...notes.unknown.map((path) => `unknown field "${path}"`)];
-  if (validation === 'Strict' && warnings.length > 0) throw unusable(label, expected, `strict decoding error: ${warnings.join(', ')}`);
+  const warnings = [
+    ...duplicates.map((path) => `duplicate field "${path}"`),
+    ...notes.unknown.map((path) => `unknown field "${path}"`),
+  ];
+  if (validation === 'Strict' && warnings.length > 0)
+    throw unusable(label, expected, `strict decoding error: ${warnings.join(', ')}`);
   return { value, warnings };
 }
 
@@ -78,7 +88,11 @@ function fromJson(text: string, body: Buffer, expected: Expected): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw unrecognized(`couldn't get version/kind; json parse error: ${scanJson(text).error ?? 'invalid JSON'}`, body, expected);
+    throw unrecognized(
+      `couldn't get version/kind; json parse error: ${scanJson(text).error ?? 'invalid JSON'}`,
+      body,
+      expected,
+    );
   }
 }
 
@@ -86,21 +100,33 @@ function fromYaml(text: string, body: Buffer, expected: Expected): unknown {
   try {
     return parseYaml(text);
   } catch (error) {
-    throw unrecognized(`yaml: ${error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : 'unreadable'}`, body, expected);
+    throw unrecognized(
+      `yaml: ${error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : 'unreadable'}`,
+      body,
+      expected,
+    );
   }
 }
 
 function fromProtobuf(body: Buffer, expected: Expected): Record<string, unknown> {
   if (body.length < protobufMagic.length || !body.subarray(0, protobufMagic.length).equals(protobufMagic)) {
     throw unrecognized(
-      body.length === 0 ? 'empty data' : 'provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]',
+      body.length === 0
+        ? 'empty data'
+        : 'provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]',
       body,
       expected,
     );
   }
-  const envelope = decoding(() => openEnvelope(body), () => unrecognized('unexpected EOF', body, expected));
+  const envelope = decoding(
+    () => openEnvelope(body),
+    () => unrecognized('unexpected EOF', body, expected),
+  );
   const label = checkType(envelope.kind, envelope.apiVersion, expected, body);
-  const value = decoding(() => decodeMessage(expected.kind, envelope.raw), () => unusable(label, expected, 'unexpected EOF'));
+  const value = decoding(
+    () => decodeMessage(expected.kind, envelope.raw),
+    () => unusable(label, expected, 'unexpected EOF'),
+  );
   return shaped(value, expected, { unknown: [], keys: 0 }, label);
 }
 
@@ -112,15 +138,21 @@ function decoding<T>(read: () => T, otherwise: () => RotundaError): T {
   }
 }
 
-const goTypeMeta = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+const goTypeMeta =
+  'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
 
 /** What upstream finds while it looks for kind and apiVersion only. */
 function checkTop(parsed: unknown, body: Buffer, expected: Expected): void {
   const complain = (message: string): never => {
-    throw unrecognized(`couldn't get version/kind; json parse error: json: cannot unmarshal ${message}`, body, expected);
+    throw unrecognized(
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${message}`,
+      body,
+      expected,
+    );
   };
   if (parsed === null || parsed === undefined) return;
-  if (typeof parsed !== 'object' || Array.isArray(parsed)) complain(`${nameOf(parsed)} into Go value of type ${goTypeMeta}`);
+  if (typeof parsed !== 'object' || Array.isArray(parsed))
+    complain(`${nameOf(parsed)} into Go value of type ${goTypeMeta}`);
   for (const field of ['apiVersion', 'kind']) {
     const given = (parsed as Record<string, unknown>)[field];
     if (given === undefined || given === null || typeof given === 'string') continue;
@@ -129,25 +161,39 @@ function checkTop(parsed: unknown, body: Buffer, expected: Expected): void {
 }
 
 function checkType(kind: string, apiVersion: string, expected: Expected, body: Buffer): Label {
-  if (apiVersion.split('/').length > 2) throw unrecognized(`unexpected GroupVersion string: ${apiVersion}`, body, expected);
+  if (apiVersion.split('/').length > 2)
+    throw unrecognized(`unexpected GroupVersion string: ${apiVersion}`, body, expected);
   const wanted = expected.apiVersions[0] ?? '';
   const given = { kind: kind === '' ? expected.kind : kind, apiVersion: apiVersion === '' ? wanted : apiVersion };
   const label = { kind: given.kind, version: given.apiVersion.slice(given.apiVersion.indexOf('/') + 1) };
   if (given.kind === expected.kind) {
     if (expected.apiVersions.includes(given.apiVersion)) return label;
     if (expected.otherVersions?.includes(given.apiVersion) === true) {
-      throw new RotundaError('bad-request', `the API version in the data (${given.apiVersion}) does not match the expected API version (${wanted})`);
+      throw new RotundaError(
+        'bad-request',
+        `the API version in the data (${given.apiVersion}) does not match the expected API version (${wanted})`,
+      );
     }
   }
-  throw unusable(label, expected, `no kind "${given.kind}" is registered for version "${given.apiVersion}" in scheme "pkg/runtime/scheme.go:111"`);
+  throw unusable(
+    label,
+    expected,
+    `no kind "${given.kind}" is registered for version "${given.apiVersion}" in scheme "pkg/runtime/scheme.go:111"`,
+  );
 }
 
 function unusable(label: Label, expected: Expected, message: string): RotundaError {
-  return new RotundaError('bad-request', `${label.kind} in version ${JSON.stringify(label.version)} cannot be handled as a ${expected.kind}: ${message}`);
+  return new RotundaError(
+    'bad-request',
+    `${label.kind} in version ${JSON.stringify(label.version)} cannot be handled as a ${expected.kind}: ${message}`,
+  );
 }
 
 function unrecognized(message: string, body: Buffer, expected: Expected): RotundaError {
-  return new RotundaError('bad-request', `the object provided is unrecognized (must be of type ${expected.kind}): ${message} (${summaryOf(body)})`);
+  return new RotundaError(
+    'bad-request',
+    `the object provided is unrecognized (must be of type ${expected.kind}): ${message} (${summaryOf(body)})`,
+  );
 }
 
 const summaryBytes = 30;

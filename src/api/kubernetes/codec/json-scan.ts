@@ -41,7 +41,15 @@ function quoteChar(code: number): string {
   if (code === 39) return `'\\''`;
   if (code === 34) return `'"'`;
   if (code === 92) return `'\\\\'`;
-  const named: Readonly<Record<number, string>> = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 11: '\\v', 12: '\\f', 13: '\\r' };
+  const named: Readonly<Record<number, string>> = {
+    7: '\\a',
+    8: '\\b',
+    9: '\\t',
+    10: '\\n',
+    11: '\\v',
+    12: '\\f',
+    13: '\\r',
+  };
   const special = named[code];
   if (special !== undefined) return `'${special}'`;
   if (code < 32 || code === 127) return `'\\x${code.toString(16).padStart(2, '0')}'`;

@@ -5,11 +5,15 @@ export type Format = 'json' | 'yaml' | 'protobuf';
 /** What the answer looks like: its encoding, and whether the object is turned into something else first. */
 export type Representation = {
   readonly format: Format;
-  readonly as?: { readonly kind: 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList'; readonly version: 'v1' | 'v1beta1' };
+  readonly as?: {
+    readonly kind: 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
+    readonly version: 'v1' | 'v1beta1';
+  };
 };
 
 const plain: Representation = { format: 'json' };
-const notAcceptable = '406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf';
+const notAcceptable =
+  '406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf';
 const cache = new Map<string, Representation>();
 const cacheLimit = 200;
 
@@ -47,7 +51,9 @@ type Clause = { readonly type: string; readonly params: ReadonlyMap<string, stri
 function clausesOf(accept: string): Clause[] {
   const clauses = accept.split(',').map((part) => {
     const [type = '', ...rest] = part.split(';').map((piece) => piece.trim());
-    const params = new Map(rest.map((piece) => [piece.split('=', 1)[0]?.toLowerCase() ?? '', piece.slice(piece.indexOf('=') + 1)]));
+    const params = new Map(
+      rest.map((piece) => [piece.split('=', 1)[0]?.toLowerCase() ?? '', piece.slice(piece.indexOf('=') + 1)]),
+    );
     const q = Number(params.get('q') ?? '1');
     return { type: type.toLowerCase(), params, q: Number.isNaN(q) ? 1 : q };
   });
@@ -74,6 +80,7 @@ function transformOf(params: ReadonlyMap<string, string>): Representation['as'] 
   if (kind === undefined) return undefined;
   const version = params.get('v');
   if (params.get('g') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return 'unknown';
-  if (kind === 'Table' || kind === 'PartialObjectMetadata' || kind === 'PartialObjectMetadataList') return { kind, version };
+  if (kind === 'Table' || kind === 'PartialObjectMetadata' || kind === 'PartialObjectMetadataList')
+    return { kind, version };
   return 'unknown';
 }

@@ -45,7 +45,12 @@ const messages: Readonly<Record<string, Readonly<Record<string, FieldSpec>>>> = 
     finalizers: [14, 'string', 'repeated'],
     managedFields: [17, 'ManagedFieldsEntry', 'repeated'],
   },
-  ListMeta: { selfLink: [1, 'string'], resourceVersion: [2, 'string'], continue: [3, 'string'], remainingItemCount: [4, 'int64'] },
+  ListMeta: {
+    selfLink: [1, 'string'],
+    resourceVersion: [2, 'string'],
+    continue: [3, 'string'],
+    remainingItemCount: [4, 'int64'],
+  },
   ExtraValue: { items: [1, 'string', 'repeated'] },
   CertificateSigningRequestSpec: {
     request: [1, 'bytes'],
@@ -65,8 +70,15 @@ const messages: Readonly<Record<string, Readonly<Record<string, FieldSpec>>>> = 
     lastTransitionTime: [5, 'Time'],
     status: [6, 'string'],
   },
-  CertificateSigningRequestStatus: { conditions: [1, 'CertificateSigningRequestCondition', 'repeated'], certificate: [2, 'bytes'] },
-  CertificateSigningRequest: { metadata: [1, 'ObjectMeta'], spec: [2, 'CertificateSigningRequestSpec'], status: [3, 'CertificateSigningRequestStatus'] },
+  CertificateSigningRequestStatus: {
+    conditions: [1, 'CertificateSigningRequestCondition', 'repeated'],
+    certificate: [2, 'bytes'],
+  },
+  CertificateSigningRequest: {
+    metadata: [1, 'ObjectMeta'],
+    spec: [2, 'CertificateSigningRequestSpec'],
+    status: [3, 'CertificateSigningRequestStatus'],
+  },
   CertificateSigningRequestList: { metadata: [1, 'ListMeta'], items: [2, 'CertificateSigningRequest', 'repeated'] },
   Preconditions: { uid: [1, 'string'], resourceVersion: [2, 'string'] },
   DeleteOptions: {
@@ -76,7 +88,12 @@ const messages: Readonly<Record<string, Readonly<Record<string, FieldSpec>>>> = 
     propagationPolicy: [4, 'string'],
     dryRun: [5, 'string', 'repeated'],
   },
-  UserInfo: { username: [1, 'string'], uid: [2, 'string'], groups: [3, 'string', 'repeated'], extra: [4, 'ExtraValue', 'map'] },
+  UserInfo: {
+    username: [1, 'string'],
+    uid: [2, 'string'],
+    groups: [3, 'string', 'repeated'],
+    extra: [4, 'ExtraValue', 'map'],
+  },
   SelfSubjectReviewStatus: { userInfo: [1, 'UserInfo'] },
   SelfSubjectReview: { metadata: [1, 'ObjectMeta'], status: [2, 'SelfSubjectReviewStatus'] },
   ResourceAttributes: {
@@ -89,7 +106,10 @@ const messages: Readonly<Record<string, Readonly<Record<string, FieldSpec>>>> = 
     name: [7, 'string'],
   },
   NonResourceAttributes: { path: [1, 'string'], verb: [2, 'string'] },
-  SelfSubjectAccessReviewSpec: { resourceAttributes: [1, 'ResourceAttributes'], nonResourceAttributes: [2, 'NonResourceAttributes'] },
+  SelfSubjectAccessReviewSpec: {
+    resourceAttributes: [1, 'ResourceAttributes'],
+    nonResourceAttributes: [2, 'NonResourceAttributes'],
+  },
   SelfSubjectAccessReview: { metadata: [1, 'ObjectMeta'], spec: [2, 'SelfSubjectAccessReviewSpec'] },
   SubjectAccessReviewSpec: {
     resourceAttributes: [1, 'ResourceAttributes'],
@@ -126,8 +146,15 @@ export type Envelope = { readonly apiVersion: string; readonly kind: string; rea
 
 /** Opens the envelope. Throws whatever the decoder throws on a damaged one. */
 export function openEnvelope(body: Buffer): Envelope {
-  const message = unknown.toObject(unknown.decode(body.subarray(protobufMagic.length))) as { typeMeta?: { apiVersion?: string; kind?: string }; raw?: Uint8Array };
-  return { apiVersion: message.typeMeta?.apiVersion ?? '', kind: message.typeMeta?.kind ?? '', raw: message.raw ?? new Uint8Array() };
+  const message = unknown.toObject(unknown.decode(body.subarray(protobufMagic.length))) as {
+    typeMeta?: { apiVersion?: string; kind?: string };
+    raw?: Uint8Array;
+  };
+  return {
+    apiVersion: message.typeMeta?.apiVersion ?? '',
+    kind: message.typeMeta?.kind ?? '',
+    raw: message.raw ?? new Uint8Array(),
+  };
 }
 
 /** Whether messages of this kind are known. */
@@ -147,7 +174,10 @@ export function encodeMessage(kind: string, apiVersion: string, value: unknown):
   const type = types.get(kind);
   if (type === undefined) throw new RangeError(`no message of kind ${kind}`);
   const raw = type.encode(type.fromObject(fromJson(type, value))).finish();
-  return Buffer.concat([protobufMagic, unknown.encode(unknown.fromObject({ typeMeta: { apiVersion, kind }, raw })).finish()]);
+  return Buffer.concat([
+    protobufMagic,
+    unknown.encode(unknown.fromObject({ typeMeta: { apiVersion, kind }, raw })).finish(),
+  ]);
 }
 
 type Fields = Record<string, unknown>;
@@ -172,7 +202,11 @@ function fromJson(type: protobuf.Type, value: unknown): Fields {
   });
 }
 
-function mapFields(type: protobuf.Type, value: Fields, convert: (resolved: protobuf.Type | undefined, field: protobuf.Field, item: unknown) => unknown): Fields {
+function mapFields(
+  type: protobuf.Type,
+  value: Fields,
+  convert: (resolved: protobuf.Type | undefined, field: protobuf.Field, item: unknown) => unknown,
+): Fields {
   const result: Fields = {};
   for (const field of type.fieldsArray) {
     const given = value[field.name];

@@ -1,6 +1,11 @@
 /** Shapes of the messages that clients send: enough to check types, to find unknown fields and to say so as Go does. */
 export type Shape =
-  | { readonly kind: 'string'; readonly go?: string; readonly keepEmpty?: boolean }
+  | {
+      readonly kind: 'string';
+      readonly go?: string;
+      readonly keepEmpty?: boolean;
+      /** Always there, as a Go field without omitempty. */ readonly always?: boolean;
+    }
   | { readonly kind: 'int32' | 'int64' }
   | { readonly kind: 'boolean'; readonly pointer?: boolean }
   /** base64 text of bytes. */
@@ -10,7 +15,13 @@ export type Shape =
   | { readonly kind: 'any' }
   | { readonly kind: 'list'; readonly go: string; readonly of: Shape; readonly keepEmpty?: boolean }
   | { readonly kind: 'map'; readonly go: string; readonly of: Shape }
-  | { readonly kind: 'struct'; readonly name: string; readonly go: string; readonly fields: Readonly<Record<string, Shape>>; readonly keepEmpty?: boolean };
+  | {
+      readonly kind: 'struct';
+      readonly name: string;
+      readonly go: string;
+      readonly fields: Readonly<Record<string, Shape>>;
+      readonly always: readonly string[];
+    };
 
 export type StructShape = Extract<Shape, { kind: 'struct' }>;
 
@@ -22,7 +33,10 @@ const time: Shape = { kind: 'time' };
 const any: Shape = { kind: 'any' };
 
 function struct(name: string, fields: Readonly<Record<string, Shape>>, go = `v1.${name}`): StructShape {
-  return { kind: 'struct', name, go, fields };
+  const always = Object.keys(fields).filter(
+    (field) => fields[field]?.kind === 'string' && fields[field].always === true,
+  );
+  return { kind: 'struct', name, go, fields, always };
 }
 
 function listOf(of: StructShape): Shape {
@@ -30,10 +44,10 @@ function listOf(of: StructShape): Shape {
 }
 
 const ownerReference = struct('OwnerReference', {
-  apiVersion: { kind: 'string', keepEmpty: true },
-  kind: { kind: 'string', keepEmpty: true },
-  name: { kind: 'string', keepEmpty: true },
-  uid: { kind: 'string', go: 'types.UID', keepEmpty: true },
+  apiVersion: { kind: 'string', always: true },
+  kind: { kind: 'string', always: true },
+  name: { kind: 'string', always: true },
+  uid: { kind: 'string', go: 'types.UID', always: true },
   controller: { kind: 'boolean', pointer: true },
   blockOwnerDeletion: { kind: 'boolean', pointer: true },
 });
@@ -67,15 +81,19 @@ export const objectMeta = struct('ObjectMeta', {
 });
 
 const condition = struct('CertificateSigningRequestCondition', {
-  type: { kind: 'string', go: 'v1.RequestConditionType', keepEmpty: true },
-  status: { kind: 'string', go: 'v1.ConditionStatus', keepEmpty: true },
+  type: { kind: 'string', go: 'v1.RequestConditionType', always: true },
+  status: { kind: 'string', go: 'v1.ConditionStatus', always: true },
   reason: string,
   message: string,
   lastUpdateTime: time,
   lastTransitionTime: time,
 });
 
-const extra: Shape = { kind: 'map', go: 'map[string]v1.ExtraValue', of: { kind: 'list', go: 'v1.ExtraValue', of: string, keepEmpty: true } };
+const extra: Shape = {
+  kind: 'map',
+  go: 'map[string]v1.ExtraValue',
+  of: { kind: 'list', go: 'v1.ExtraValue', of: string, keepEmpty: true },
+};
 
 const typeMeta = { kind: string, apiVersion: string };
 
@@ -100,7 +118,10 @@ export const certificateSigningRequest = struct('CertificateSigningRequest', {
 export const deleteOptions = struct('DeleteOptions', {
   ...typeMeta,
   gracePeriodSeconds: { kind: 'int64' },
-  preconditions: struct('Preconditions', { uid: { kind: 'string', go: 'types.UID', keepEmpty: true }, resourceVersion: { kind: 'string', keepEmpty: true } }),
+  preconditions: struct('Preconditions', {
+    uid: { kind: 'string', go: 'types.UID', keepEmpty: true },
+    resourceVersion: { kind: 'string', keepEmpty: true },
+  }),
   orphanDependents: { kind: 'boolean', pointer: true },
   propagationPolicy: { kind: 'string', go: 'v1.DeletionPropagation', keepEmpty: true },
   dryRun: strings,
@@ -119,7 +140,7 @@ const resourceAttributes = struct('ResourceAttributes', {
   labelSelector: any,
 });
 const nonResourceAttributes = struct('NonResourceAttributes', { path: string, verb: string });
-const accessAttributes = { resourceAttributes: { ...resourceAttributes, keepEmpty: true }, nonResourceAttributes: { ...nonResourceAttributes, keepEmpty: true } };
+const accessAttributes = { resourceAttributes, nonResourceAttributes };
 
 function review(name: string, spec: Readonly<Record<string, Shape>>): StructShape {
   return struct(name, { ...typeMeta, metadata: objectMeta, spec: struct(`${name}Spec`, spec), status: any });
@@ -129,5 +150,11 @@ function review(name: string, spec: Readonly<Record<string, Shape>>): StructShap
 export const selfSubjectReview = struct('SelfSubjectReview', { ...typeMeta, metadata: objectMeta, status: any });
 /** authorization.k8s.io/v1. */
 export const selfSubjectAccessReview = review('SelfSubjectAccessReview', accessAttributes);
-export const subjectAccessReview = review('SubjectAccessReview', { ...accessAttributes, user: string, groups: strings, extra, uid: string });
+export const subjectAccessReview = review('SubjectAccessReview', {
+  ...accessAttributes,
+  user: string,
+  groups: strings,
+  extra,
+  uid: string,
+});
 export const selfSubjectRulesReview = review('SelfSubjectRulesReview', { namespace: string });

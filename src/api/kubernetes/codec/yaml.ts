@@ -7,7 +7,13 @@ export function stringifyYaml(value: unknown): string {
 
 /** One YAML document as JSON data. Throws what the parser throws; aliases are bounded by it. */
 export function parseYaml(text: string): unknown {
-  return parse(text, { maxAliasCount: 50, uniqueKeys: false, prettyErrors: true, logLevel: 'silent', stringKeys: true });
+  return parse(text, {
+    maxAliasCount: 50,
+    uniqueKeys: false,
+    prettyErrors: true,
+    logLevel: 'silent',
+    stringKeys: true,
+  });
 }
 
 /** Whether YAML is the first thing accepted. */

@@ -13,7 +13,8 @@ export function clusterInfo(call: Call): FastifyReply {
   const { api, target } = call;
   const { topology, advertiseUrl } = api.config;
   const split = topology.kubernetesClient !== topology.kubernetesServer;
-  if (target.namespace !== 'kube-public' || target.name !== 'cluster-info' || split) throw new RotundaError('not-found', 'no such configmap');
+  if (target.namespace !== 'kube-public' || target.name !== 'cluster-info' || split)
+    throw new RotundaError('not-found', 'no such configmap');
   const server = advertiseUrl ?? `https://${call.request.host}`;
   const certificateAuthority = Buffer.from(api.ca.bundle(topology.kubernetesServer).pem).toString('base64');
   const kubeconfig = stringifyYaml({
@@ -26,5 +27,10 @@ export function clusterInfo(call: Call): FastifyReply {
     'current-context': '',
   });
   const metadata = { name: 'cluster-info', namespace: 'kube-public' };
-  return sendValue(call.reply, 200, { kind: 'ConfigMap', apiVersion: 'v1', metadata, data: { kubeconfig } }, { format: call.representation.format });
+  return sendValue(
+    call.reply,
+    200,
+    { kind: 'ConfigMap', apiVersion: 'v1', metadata, data: { kubeconfig } },
+    { format: call.representation.format },
+  );
 }

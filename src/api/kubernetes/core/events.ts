@@ -27,7 +27,12 @@ export async function listEvents(call: Call): Promise<FastifyReply> {
   const shown = request !== undefined && (uid === undefined || uid === '' || uid === request.metadata.uid);
   const event = shown ? holdEvent(request) : undefined;
   const resourceVersion = String(call.api.store.feed.current());
-  const list = { kind: 'EventList', apiVersion: 'v1', metadata: { resourceVersion }, items: event === undefined ? [] : [event] };
+  const list = {
+    kind: 'EventList',
+    apiVersion: 'v1',
+    metadata: { resourceVersion },
+    items: event === undefined ? [] : [event],
+  };
   return sendValue(call.reply, 200, list, { format: call.representation.format });
 }
 
@@ -38,7 +43,13 @@ function holdEvent({ metadata }: CertificateRequest): unknown {
   const { name, uid, resourceVersion, creationTimestamp } = metadata;
   const hash = createHash('sha256').update(`${uid}${reason}`).digest('hex');
   return {
-    metadata: { name: `${name}.${hash.slice(0, 16)}`, namespace: 'default', uid: uuidOf(hash), resourceVersion, creationTimestamp },
+    metadata: {
+      name: `${name}.${hash.slice(0, 16)}`,
+      namespace: 'default',
+      uid: uuidOf(hash),
+      resourceVersion,
+      creationTimestamp,
+    },
     involvedObject: { kind, apiVersion: groupVersion, name, uid, resourceVersion },
     reason: 'Held',
     message: retry === undefined ? reason : `${reason} (looked at again ${retry})`,
@@ -54,14 +65,21 @@ function holdEvent({ metadata }: CertificateRequest): unknown {
 }
 
 function uuidOf(hash: string): string {
-  return [hash.slice(0, 8), hash.slice(8, 12), `5${hash.slice(13, 16)}`, `8${hash.slice(17, 20)}`, hash.slice(20, 32)].join('-');
+  return [
+    hash.slice(0, 8),
+    hash.slice(8, 12),
+    `5${hash.slice(13, 16)}`,
+    `8${hash.slice(17, 20)}`,
+    hash.slice(20, 32),
+  ].join('-');
 }
 
 function selectorTerms(selector: string): Map<string, string> {
   const terms = new Map<string, string>();
   for (const part of selector.split(',').filter((one) => one !== '')) {
     const found = /^([^=!]+)==?(.*)$/s.exec(part);
-    if (found === null) throw new RotundaError('bad-request', `invalid selector: '${selector}'; can't understand '${part}'`);
+    if (found === null)
+      throw new RotundaError('bad-request', `invalid selector: '${selector}'; can't understand '${part}'`);
     terms.set(found[1] ?? '', found[2] ?? '');
   }
   return terms;

@@ -10,16 +10,33 @@ type ResourceInfo = {
   readonly subresources?: readonly { readonly name: string; readonly verbs: readonly string[] }[];
 };
 
-export type GroupInfo = { readonly name: string; readonly version: string; readonly resources: readonly ResourceInfo[] };
+export type GroupInfo = {
+  readonly name: string;
+  readonly version: string;
+  readonly resources: readonly ResourceInfo[];
+};
 
-const review = (name: string, kind: string): ResourceInfo => ({ name, singular: kind.toLowerCase(), namespaced: false, kind, verbs: ['create'] });
+const review = (name: string, kind: string): ResourceInfo => ({
+  name,
+  singular: kind.toLowerCase(),
+  namespaced: false,
+  kind,
+  verbs: ['create'],
+});
 const changeVerbs = ['get', 'patch', 'update'];
 
 export const coreGroup: GroupInfo = {
   name: '',
   version: 'v1',
   resources: [
-    { name: 'configmaps', singular: 'configmap', namespaced: true, kind: 'ConfigMap', verbs: ['get'], shortNames: ['cm'] },
+    {
+      name: 'configmaps',
+      singular: 'configmap',
+      namespaced: true,
+      kind: 'ConfigMap',
+      verbs: ['get'],
+      shortNames: ['cm'],
+    },
     { name: 'events', singular: 'event', namespaced: true, kind: 'Event', verbs: ['list'], shortNames: ['ev'] },
   ],
 };
@@ -58,7 +75,12 @@ export const groups: readonly GroupInfo[] = [
 /** `GET /apis/<group>`; as an item of a list without kind and apiVersion. */
 export function apiGroup(group: GroupInfo, asItem: boolean): unknown {
   const version = { groupVersion: `${group.name}/${group.version}`, version: group.version };
-  return { ...(asItem ? {} : { kind: 'APIGroup', apiVersion: 'v1' }), name: group.name, versions: [version], preferredVersion: version };
+  return {
+    ...(asItem ? {} : { kind: 'APIGroup', apiVersion: 'v1' }),
+    name: group.name,
+    versions: [version],
+    preferredVersion: version,
+  };
 }
 
 /** `GET /apis`. */
@@ -68,14 +90,24 @@ export function apiGroupList(): unknown {
 
 /** `GET /api`. */
 export function apiVersions(serverAddress: string): unknown {
-  return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] };
+  return {
+    kind: 'APIVersions',
+    versions: ['v1'],
+    serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }],
+  };
 }
 
 /** `GET /apis/<group>/<version>` and `GET /api/v1`. */
 export function apiResourceList(group: GroupInfo): unknown {
   const resources = group.resources.flatMap(({ name, singular, namespaced, kind, verbs, shortNames, subresources }) => [
     { name, singularName: singular, namespaced, kind, verbs, ...(shortNames === undefined ? {} : { shortNames }) },
-    ...(subresources ?? []).map((sub) => ({ name: `${name}/${sub.name}`, singularName: '', namespaced, kind, verbs: sub.verbs })),
+    ...(subresources ?? []).map((sub) => ({
+      name: `${name}/${sub.name}`,
+      singularName: '',
+      namespaced,
+      kind,
+      verbs: sub.verbs,
+    })),
   ]);
   const groupVersion = group.name === '' ? group.version : `${group.name}/${group.version}`;
   return { kind: 'APIResourceList', ...(group.name === '' ? {} : { apiVersion: 'v1' }), groupVersion, resources };
@@ -89,7 +121,13 @@ export function aggregated(of: readonly GroupInfo[], version: 'v2' | 'v2beta1'):
     metadata: {},
     items: of.map((group) => ({
       metadata: { ...(group.name === '' ? {} : { name: group.name }), creationTimestamp: null },
-      versions: [{ version: group.version, resources: group.resources.map((one) => discovered(one, group)), freshness: 'Current' }],
+      versions: [
+        {
+          version: group.version,
+          resources: group.resources.map((one) => discovered(one, group)),
+          freshness: 'Current',
+        },
+      ],
     })),
   };
 }
@@ -103,7 +141,11 @@ function discovered(resource: ResourceInfo, group: GroupInfo): unknown {
     singularResource: resource.singular,
     verbs: resource.verbs,
     ...(resource.shortNames === undefined ? {} : { shortNames: resource.shortNames }),
-    ...(resource.subresources === undefined ? {} : { subresources: resource.subresources.map((sub) => ({ subresource: sub.name, responseKind, verbs: sub.verbs })) }),
+    ...(resource.subresources === undefined
+      ? {}
+      : {
+          subresources: resource.subresources.map((sub) => ({ subresource: sub.name, responseKind, verbs: sub.verbs })),
+        }),
   };
 }
 

@@ -14,7 +14,11 @@ const groupVersionKind = { group, version: 'v1', kind };
  * (with it kubectl leaves validation to the server) and the schema, for `kubectl explain`.
  */
 function groupDocument(): unknown {
-  const parameters = ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => ({ name, in: 'query', schema: { type: 'string', uniqueItems: true } }));
+  const parameters = ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => ({
+    name,
+    in: 'query',
+    schema: { type: 'string', uniqueItems: true },
+  }));
   const answers = { 200: { description: 'OK', content: json(reference(model)) }, 401: { description: 'Unauthorized' } };
   const operation = (action: string, rest: object = {}): unknown => ({
     tags: ['certificates_v1'],
@@ -25,12 +29,20 @@ function groupDocument(): unknown {
   });
   const body = { requestBody: { content: json(reference(model)) } };
   const path = `/apis/${group}/v1/${resource}`;
-  const change = { get: operation('get'), put: operation('put', { parameters, ...body }), patch: operation('patch', { parameters, ...body }) };
+  const change = {
+    get: operation('get'),
+    put: operation('put', { parameters, ...body }),
+    patch: operation('patch', { parameters, ...body }),
+  };
   return {
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version: 'v1.36.3' },
     paths: {
-      [path]: { get: operation('list'), post: operation('post', { parameters, ...body }), delete: operation('deletecollection') },
+      [path]: {
+        get: operation('list'),
+        post: operation('post', { parameters, ...body }),
+        delete: operation('deletecollection'),
+      },
       [`${path}/{name}`]: { ...change, delete: operation('delete') },
       [`${path}/{name}/approval`]: change,
       [`${path}/{name}/status`]: change,
@@ -47,7 +59,9 @@ function schemas(): Record<string, unknown> {
 }
 
 function modelName({ name }: StructShape): string {
-  return name.startsWith('CertificateSigningRequest') ? `io.k8s.api.certificates.v1.${name}` : `io.k8s.apimachinery.pkg.apis.meta.v1.${name}`;
+  return name.startsWith('CertificateSigningRequest')
+    ? `io.k8s.api.certificates.v1.${name}`
+    : `io.k8s.apimachinery.pkg.apis.meta.v1.${name}`;
 }
 
 function collect(shape: StructShape, all: Record<string, unknown>): void {

@@ -5,14 +5,26 @@ import type { Call, Handler } from '../call.js';
 import { group as certificates } from '../kinds.js';
 import { sendJson, sendValue } from '../render.js';
 import type { Target } from '../target.js';
-import { aggregated, apiGroup, apiGroupList, apiResourceList, apiVersions, coreGroup, type GroupInfo, groups, version } from './documents.js';
+import {
+  aggregated,
+  apiGroup,
+  apiGroupList,
+  apiResourceList,
+  apiVersions,
+  coreGroup,
+  type GroupInfo,
+  groups,
+  version,
+} from './documents.js';
 import { openapiDocument, openapiIndex } from './openapi.js';
 
 /** The handler of a path that is no resource; undefined where there is none. Throws 'not-found' below a known group. */
 export function discovery(target: Target, method: string): Handler | undefined {
   const handler = handlerOf(target.path.replace(/\/+$/, ''));
   if (handler !== undefined && method !== 'GET') {
-    throw new RotundaError('method-not-allowed', 'the server does not allow this method on the requested resource', { object: {} });
+    throw new RotundaError('method-not-allowed', 'the server does not allow this method on the requested resource', {
+      object: {},
+    });
   }
   return handler;
 }
@@ -28,7 +40,8 @@ function handlerOf(path: string): Handler | undefined {
     case '/version':
       return (call) => sendJson(call.reply, 200, JSON.stringify(version));
     case '/openapi/v3':
-      return (call) => call.reply.code(200).header('content-type', 'text/plain; charset=utf-8').send(Buffer.from(openapiIndex));
+      return (call) =>
+        call.reply.code(200).header('content-type', 'text/plain; charset=utf-8').send(Buffer.from(openapiIndex));
     case `/openapi/v3/apis/${certificates}/v1`:
       return (call) => sendJson(call.reply, 200, openapiDocument);
     default:
@@ -58,7 +71,11 @@ function sendDiscovery(call: Call, of: readonly GroupInfo[], legacy: unknown): F
     const version = parts.includes('v=v2') ? 'v2' : parts.includes('v=v2beta1') ? 'v2beta1' : undefined;
     if (version === undefined) continue;
     const type = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
-    return call.reply.code(200).header('content-type', type).header('vary', 'Accept').send(Buffer.from(JSON.stringify(aggregated(of, version))));
+    return call.reply
+      .code(200)
+      .header('content-type', type)
+      .header('vary', 'Accept')
+      .send(Buffer.from(JSON.stringify(aggregated(of, version))));
   }
   return sendValue(call.reply, 200, legacy, { format: call.representation.format });
 }

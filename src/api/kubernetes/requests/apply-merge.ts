@@ -1,7 +1,18 @@
 import type { CertificateRequest, Condition, ManagedFieldsEntry, OwnerReference } from '../../../csr/types.js';
 import { type FieldCause, RotundaError } from '../../../errors.js';
 import { groupVersion } from '../kinds.js';
-import { type FieldPath, fieldValues, fromFieldsV1, isEntryOf, joinPath, type Manager, managedEntry, reduced, sortEntries, splitPath } from '../managed-fields.js';
+import {
+  type FieldPath,
+  fieldValues,
+  fromFieldsV1,
+  isEntryOf,
+  joinPath,
+  type Manager,
+  managedEntry,
+  reduced,
+  sortEntries,
+  splitPath,
+} from '../managed-fields.js';
 
 export type Application = {
   readonly current: CertificateRequest;
@@ -26,7 +37,9 @@ export function applyTo({ current, applied, manager, force, time }: Application)
   const existing = fieldValues(current, scope);
   const entries = entriesOf(current, time);
   const others = entries.filter((entry) => !isEntryOf(entry, manager));
-  const contested = [...wanted].filter(([path, value]) => value !== existing.get(path) && existing.has(path)).map(([path]) => path);
+  const contested = [...wanted]
+    .filter(([path, value]) => value !== existing.get(path) && existing.has(path))
+    .map(([path]) => path);
   const conflicts = conflictsOf(others, contested);
   if (conflicts.length > 0 && !force) throw conflictError(conflicts);
   const kept = others.flatMap((entry) => reduced(entry, contested));
@@ -35,7 +48,10 @@ export function applyTo({ current, applied, manager, force, time }: Application)
   const before = fromFieldsV1(mine?.['fieldsV1']);
   const dropped = new Set([...before].filter((path) => !wanted.has(path) && !owned.has(path)));
   const merged = merge(current, applied, dropped, scope);
-  const unchanged = mine !== undefined && sameSet(before, wanted) && JSON.stringify(merged) === JSON.stringify(merge(current, current, new Set(), scope));
+  const unchanged =
+    mine !== undefined &&
+    sameSet(before, wanted) &&
+    JSON.stringify(merged) === JSON.stringify(merge(current, current, new Set(), scope));
   const entry = unchanged ? [mine] : wanted.size === 0 ? [] : [managedEntry(manager, wanted.keys(), time)];
   const managedFields = sortEntries([...kept, ...entry]);
   const { managedFields: _before, ...metadata } = merged.metadata;
@@ -62,24 +78,35 @@ type Conflict = { readonly manager: string; readonly path: FieldPath };
 function conflictsOf(others: readonly ManagedFieldsEntry[], contested: readonly FieldPath[]): Conflict[] {
   return others.flatMap((entry) => {
     const owned = fromFieldsV1(entry['fieldsV1']);
-    const subresource = entry['subresource'] === undefined ? '' : ` with subresource ${JSON.stringify(entry['subresource'])}`;
+    const subresource =
+      entry['subresource'] === undefined ? '' : ` with subresource ${JSON.stringify(entry['subresource'])}`;
     const manager = `${JSON.stringify(entry['manager'])}${subresource} using ${String(entry['apiVersion'] ?? groupVersion)}`;
     return contested.filter((path) => owned.has(path)).map((path) => ({ manager, path }));
   });
 }
 
 function conflictError(conflicts: readonly Conflict[]): RotundaError {
-  const causes: FieldCause[] = conflicts.map(({ manager, path }) => ({ reason: 'FieldManagerConflict', message: `conflict with ${manager}`, field: pathText(path) }));
+  const causes: FieldCause[] = conflicts.map(({ manager, path }) => ({
+    reason: 'FieldManagerConflict',
+    message: `conflict with ${manager}`,
+    field: pathText(path),
+  }));
   const [only] = conflicts;
   if (conflicts.length === 1 && only !== undefined) {
-    return new RotundaError('conflict', `Apply failed with 1 conflict: conflict with ${only.manager}: ${pathText(only.path)}`, { causes });
+    return new RotundaError(
+      'conflict',
+      `Apply failed with 1 conflict: conflict with ${only.manager}: ${pathText(only.path)}`,
+      { causes },
+    );
   }
   const managers = [...new Set(conflicts.map(({ manager }) => manager))];
   const lines = managers.flatMap((manager) => [
     `conflicts with ${manager}:`,
     ...conflicts.filter((conflict) => conflict.manager === manager).map(({ path }) => `- ${pathText(path)}`),
   ]);
-  return new RotundaError('conflict', `Apply failed with ${String(conflicts.length)} conflicts: ${lines.join('\n')}`, { causes });
+  return new RotundaError('conflict', `Apply failed with ${String(conflicts.length)} conflicts: ${lines.join('\n')}`, {
+    causes,
+  });
 }
 
 /** `.metadata.labels.a`, `.status.conditions[type="Approved"].reason`. */
@@ -99,21 +126,56 @@ function sameSet(set: ReadonlySet<FieldPath>, values: ReadonlyMap<FieldPath, str
   return set.size === values.size && [...set].every((path) => values.has(path));
 }
 
-function merge(current: CertificateRequest, applied: CertificateRequest, dropped: ReadonlySet<FieldPath>, scope: 'metadata' | 'all'): CertificateRequest {
+function merge(
+  current: CertificateRequest,
+  applied: CertificateRequest,
+  dropped: ReadonlySet<FieldPath>,
+  scope: 'metadata' | 'all',
+): CertificateRequest {
   const { labels, annotations, finalizers, ownerReferences, ...rest } = current.metadata;
   const from = applied.metadata;
   const metadata = {
     ...rest,
     ...present('labels', mergeMap(labels, from.labels, 'f:labels', dropped)),
     ...present('annotations', mergeMap(annotations, from.annotations, 'f:annotations', dropped)),
-    ...present('finalizers', mergeItems(finalizers, from.finalizers, (item) => `v:${JSON.stringify(item)}`, ['f:metadata', 'f:finalizers'], dropped)),
-    ...present('ownerReferences', mergeItems<OwnerReference>(ownerReferences, from.ownerReferences, (item) => `k:${JSON.stringify({ uid: item['uid'] })}`, ['f:metadata', 'f:ownerReferences'], dropped)),
+    ...present(
+      'finalizers',
+      mergeItems(
+        finalizers,
+        from.finalizers,
+        (item) => `v:${JSON.stringify(item)}`,
+        ['f:metadata', 'f:finalizers'],
+        dropped,
+      ),
+    ),
+    ...present(
+      'ownerReferences',
+      mergeItems<OwnerReference>(
+        ownerReferences,
+        from.ownerReferences,
+        (item) => `k:${JSON.stringify({ uid: item['uid'] })}`,
+        ['f:metadata', 'f:ownerReferences'],
+        dropped,
+      ),
+    ),
   };
   if (scope === 'metadata') return { ...current, metadata };
   const { conditions, certificate } = current.status;
   const status = {
-    ...present('conditions', mergeItems<Condition>(conditions, applied.status.conditions, (item) => `k:${JSON.stringify({ type: item.type })}`, ['f:status', 'f:conditions'], dropped)),
-    ...present('certificate', applied.status.certificate ?? (dropped.has(joinPath('f:status', 'f:certificate')) ? undefined : certificate)),
+    ...present(
+      'conditions',
+      mergeItems<Condition>(
+        conditions,
+        applied.status.conditions,
+        (item) => `k:${JSON.stringify({ type: item.type })}`,
+        ['f:status', 'f:conditions'],
+        dropped,
+      ),
+    ),
+    ...present(
+      'certificate',
+      applied.status.certificate ?? (dropped.has(joinPath('f:status', 'f:certificate')) ? undefined : certificate),
+    ),
   };
   return { ...current, metadata, status };
 }
@@ -122,13 +184,24 @@ function present<K extends string, T>(key: K, value: T | undefined): { [P in K]?
   return (value === undefined ? {} : { [key]: value }) as { [P in K]?: T };
 }
 
-function mergeMap(current: Readonly<Record<string, string>> | undefined, applied: Readonly<Record<string, string>> | undefined, field: string, dropped: ReadonlySet<FieldPath>): Record<string, string> | undefined {
+function mergeMap(
+  current: Readonly<Record<string, string>> | undefined,
+  applied: Readonly<Record<string, string>> | undefined,
+  field: string,
+  dropped: ReadonlySet<FieldPath>,
+): Record<string, string> | undefined {
   const kept = Object.entries(current ?? {}).filter(([key]) => !dropped.has(joinPath('f:metadata', field, `f:${key}`)));
   const entries = [...new Map([...kept, ...Object.entries(applied ?? {})])];
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
-function mergeItems<T>(current: readonly T[] | undefined, applied: readonly T[] | undefined, key: (item: T) => string, path: readonly string[], dropped: ReadonlySet<FieldPath>): T[] | undefined {
+function mergeItems<T>(
+  current: readonly T[] | undefined,
+  applied: readonly T[] | undefined,
+  key: (item: T) => string,
+  path: readonly string[],
+  dropped: ReadonlySet<FieldPath>,
+): T[] | undefined {
   const items = new Map<string, T>();
   for (const item of current ?? []) if (!dropped.has(joinPath(...path, key(item)))) items.set(key(item), item);
   for (const item of applied ?? []) {

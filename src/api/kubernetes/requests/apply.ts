@@ -20,16 +20,23 @@ export async function applyPatch(call: Call, options: WriteOptions): Promise<Fas
   const { value, warnings } = decodeApplied(bodyOf(call), options);
   const applied = wantedOf(value);
   if ((applied.metadata.name as string | undefined) !== undefined) checkName(name, applied.metadata.name);
-  if (applied.metadata.managedFields !== undefined) throw new RotundaError('bad-request', 'metadata.managedFields must be nil');
+  if (applied.metadata.managedFields !== undefined)
+    throw new RotundaError('bad-request', 'metadata.managedFields must be nil');
   const manager: Manager = {
     name: options.fieldManager ?? '',
     operation: 'Apply',
     ...(target.subresource === undefined ? {} : { subresource: target.subresource }),
   };
   const time = nowText(call);
-  const change = (current: CertificateRequest): CertificateRequest => applyTo({ current, applied, manager, force: options.force, time });
+  const change = (current: CertificateRequest): CertificateRequest =>
+    applyTo({ current, applied, manager, force: options.force, time });
   const update = (): Promise<string> =>
-    api.requests.update(name, change, { endpoint: endpointOf(call), identity: request.identity, dryRun: options.dryRun, fieldManager: manager.name });
+    api.requests.update(name, change, {
+      endpoint: endpointOf(call),
+      identity: request.identity,
+      dryRun: options.dryRun,
+      fieldManager: manager.name,
+    });
   warn(reply, warnings);
   try {
     return sendObject(reply, 200, await update(), renderingOf(call));
@@ -49,14 +56,22 @@ export async function applyPatch(call: Call, options: WriteOptions): Promise<Fas
 }
 
 /** The body is YAML, of which JSON is a part. Kind and apiVersion must be there. */
-function decodeApplied(body: Buffer, options: WriteOptions): { value: Record<string, unknown>; warnings: readonly string[] } {
+function decodeApplied(
+  body: Buffer,
+  options: WriteOptions,
+): { value: Record<string, unknown>; warnings: readonly string[] } {
   const text = body.toString('utf8');
   const isJson = text.trimStart().startsWith('{');
-  const typeMeta = isJson ? undefined : (safely(() => parseYaml(text)) as { kind?: unknown; apiVersion?: unknown } | null | undefined);
+  const typeMeta = isJson
+    ? undefined
+    : (safely(() => parseYaml(text)) as { kind?: unknown; apiVersion?: unknown } | null | undefined);
   const { value, warnings } = decodeBody(body, isJson ? 'json' : 'yaml', expectedRequest, options.fieldValidation);
   const given = (isJson ? value : (typeMeta ?? {})) as { kind?: unknown; apiVersion?: unknown };
   if (given.kind === undefined || given.apiVersion === undefined) {
-    throw new RotundaError('bad-request', `invalid object type: ${given.apiVersion === undefined ? '/' : String(given.apiVersion)}, Kind=${typeof given.kind === 'string' ? given.kind : ''}`);
+    throw new RotundaError(
+      'bad-request',
+      `invalid object type: ${given.apiVersion === undefined ? '/' : String(given.apiVersion)}, Kind=${typeof given.kind === 'string' ? given.kind : ''}`,
+    );
   }
   return { value, warnings };
 }
@@ -68,4 +83,3 @@ function safely<T>(read: () => T): T | undefined {
     return undefined;
   }
 }
-

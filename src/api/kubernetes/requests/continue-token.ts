@@ -22,8 +22,13 @@ export function decodeContinue(token: string): ContinueToken {
   const text = Buffer.from(token, 'base64url').toString('latin1');
   const { error } = scanJson(text);
   if (error !== undefined) fail(error);
-  const value = JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as { v?: unknown; rv?: unknown; start?: unknown } | null;
-  if (value?.v !== version) fail(`server does not recognize this encoded version "${typeof value?.v === 'string' ? value.v : ''}"`);
+  const value = JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as {
+    v?: unknown;
+    rv?: unknown;
+    start?: unknown;
+  } | null;
+  if (value?.v !== version)
+    fail(`server does not recognize this encoded version "${typeof value?.v === 'string' ? value.v : ''}"`);
   if (typeof value?.start !== 'string' || value.start === '') fail('encoded start key empty (v1)');
   if (typeof value?.rv !== 'number' || !Number.isSafeInteger(value.rv)) fail('incorrect encoded start resourceVersion');
   return { revision: Number(value?.rv), start: String(value?.start) };

@@ -26,7 +26,12 @@ export async function remove(call: Call): Promise<FastifyReply> {
   if (!gone) return sendObject(reply, 200, text, renderingOf(call));
   const { metadata } = JSON.parse(text) as { metadata: { uid: string } };
   const details = { name, group, kind: resource, uid: metadata.uid };
-  return sendValue(reply, 200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }, { format: representation.format });
+  return sendValue(
+    reply,
+    200,
+    { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details },
+    { format: representation.format },
+  );
 }
 
 /** DELETE of the collection: all that the selectors match; the list of what was deleted. */
@@ -34,7 +39,11 @@ export async function removeAll(call: Call): Promise<FastifyReply> {
   const { api, query } = call;
   const selection = parseSelection(query);
   const options = deleteOptionsOf(call);
-  const { items, metadata } = await readList(api, selection, listOptions({ ...query, limit: undefined, continue: undefined }, false));
+  const { items, metadata } = await readList(
+    api,
+    selection,
+    listOptions({ ...query, limit: undefined, continue: undefined }, false),
+  );
   const deleted: string[] = [];
   for (const text of items) {
     const { name } = (JSON.parse(text) as { metadata: { name: string } }).metadata;
@@ -51,8 +60,15 @@ export async function removeAll(call: Call): Promise<FastifyReply> {
 function deleteOptionsOf(call: Call): DeleteOptions {
   const { request, query } = call;
   const body = bodyOf(call);
-  const sent = body.length === 0 ? fromQuery(call) : (decodeBody(body, bodyFormat(request.headers['content-type']), expectedDeleteOptions, 'Ignore').value as Options);
-  const dryRun = [...(sent.dryRun ?? []), ...(body.length === 0 || query['dryRun'] === undefined ? [] : [query['dryRun']].flat())];
+  const sent =
+    body.length === 0
+      ? fromQuery(call)
+      : (decodeBody(body, bodyFormat(request.headers['content-type']), expectedDeleteOptions, 'Ignore')
+          .value as Options);
+  const dryRun = [
+    ...(sent.dryRun ?? []),
+    ...(body.length === 0 || query['dryRun'] === undefined ? [] : [query['dryRun']].flat()),
+  ];
   const causes = [...dryRunCauses(dryRun), ...policyCauses(sent)];
   if (causes.length > 0) throw invalid(causes, { group: 'meta.k8s.io', kind: 'DeleteOptions' });
   const policy = sent.propagationPolicy ?? (sent.orphanDependents === true ? 'Orphan' : undefined);
@@ -79,7 +95,11 @@ const policies = ['Foreground', 'Background', 'Orphan'];
 function policyCauses({ propagationPolicy, orphanDependents }: Options): FieldCause[] {
   const causes: FieldCause[] = [];
   if (propagationPolicy !== undefined && orphanDependents !== undefined) {
-    causes.push({ field: 'propagationPolicy', reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(propagationPolicy)}: orphanDependents and deletionPropagation cannot be both set` });
+    causes.push({
+      field: 'propagationPolicy',
+      reason: 'FieldValueInvalid',
+      message: `Invalid value: ${JSON.stringify(propagationPolicy)}: orphanDependents and deletionPropagation cannot be both set`,
+    });
   } else if (propagationPolicy !== undefined && !policies.includes(propagationPolicy)) {
     const message = `Unsupported value: ${JSON.stringify(propagationPolicy)}: supported values: ${policies.map((p) => `"${p}"`).join(', ')}, "nil"`;
     causes.push({ field: 'propagationPolicy', reason: 'FieldValueNotSupported', message });

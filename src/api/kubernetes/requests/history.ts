@@ -15,11 +15,25 @@ export async function listAt(store: Store, revision: number, selection: Selectio
   const expired = (): RotundaError =>
     new RotundaError('expired', 'The resourceVersion for the provided list is too old.', {});
   const { db } = store;
-  const later = await db.selectFrom('changes').select('name').distinct().where('resource', '=', resource).where('revision', '>', revision).limit(mostChanged + 1).execute();
+  const later = await db
+    .selectFrom('changes')
+    .select('name')
+    .distinct()
+    .where('resource', '=', resource)
+    .where('revision', '>', revision)
+    .limit(mostChanged + 1)
+    .execute();
   if (later.length > mostChanged) throw expired();
-  const floor = await db.selectFrom('changes').select((query) => query.fn.min('revision').as('revision')).executeTakeFirst();
+  const floor = await db
+    .selectFrom('changes')
+    .select((query) => query.fn.min('revision').as('revision'))
+    .executeTakeFirst();
   const texts = new Map<string, string>();
-  const unchanged = await db.selectFrom('requests').select(['name', 'object']).where('revision', '<=', revision).execute();
+  const unchanged = await db
+    .selectFrom('requests')
+    .select(['name', 'object'])
+    .where('revision', '<=', revision)
+    .execute();
   for (const row of unchanged) texts.set(row.name, row.object);
   for (const { name } of later) {
     const then = await db
@@ -35,5 +49,7 @@ export async function listAt(store: Store, revision: number, selection: Selectio
     if (then !== undefined && then.type !== 'DELETED') texts.set(name, then.object);
   }
   const names = [...texts.keys()].sort();
-  return names.map((name) => texts.get(name) ?? '').filter((text) => selection.everything || matchesSelection(selection, JSON.parse(text) as CertificateRequest));
+  return names
+    .map((name) => texts.get(name) ?? '')
+    .filter((text) => selection.everything || matchesSelection(selection, JSON.parse(text) as CertificateRequest));
 }

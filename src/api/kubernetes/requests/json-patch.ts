@@ -8,7 +8,10 @@ const mostCopied = 3 * 1024 * 1024;
 const unsafe = /(^|\/)(__proto__|constructor|prototype)(\/|$)/;
 
 function rejected(cause?: unknown): RotundaError {
-  return new RotundaError('invalid', 'the server rejected our request due to an error in our request', { object: {}, cause });
+  return new RotundaError('invalid', 'the server rejected our request due to an error in our request', {
+    object: {},
+    cause,
+  });
 }
 
 /**
@@ -17,7 +20,10 @@ function rejected(cause?: unknown): RotundaError {
  */
 export function jsonPatch(target: unknown, patch: readonly unknown[]): unknown {
   if (patch.length > mostOperations) {
-    throw new RotundaError('too-large', `Request entity too large: The allowed maximum operations in a JSON patch is ${String(mostOperations)}, got ${String(patch.length)}`);
+    throw new RotundaError(
+      'too-large',
+      `Request entity too large: The allowed maximum operations in a JSON patch is ${String(mostOperations)}, got ${String(patch.length)}`,
+    );
   }
   const document = structuredClone(target);
   let copied = 0;
@@ -44,7 +50,8 @@ function attempt(document: unknown, operation: Operation): readonly (Error | nul
 function isOperation(value: unknown): value is Operation {
   if (typeof value !== 'object' || value === null) return false;
   const { op, path, from } = value as Record<string, unknown>;
-  const sound = (pointer: unknown): boolean => typeof pointer === 'string' && /^(\/|$)/.test(pointer) && !unsafe.test(pointer);
+  const sound = (pointer: unknown): boolean =>
+    typeof pointer === 'string' && /^(\/|$)/.test(pointer) && !unsafe.test(pointer);
   // Nothing good comes of replacing the whole document, and the library would not see it.
   if (typeof op !== 'string' || !sound(path) || path === '') return false;
   if (op === 'move' || op === 'copy') return sound(from);

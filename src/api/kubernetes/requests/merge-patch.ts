@@ -22,7 +22,10 @@ function fromEntries(entries: Iterable<[string, unknown]>): Json {
 }
 
 /** How a list of a request is patched strategically; every other list is replaced. */
-const listRules: Readonly<Record<string, { readonly mergeKey?: string }>> = { 'metadata.finalizers': {}, 'metadata.ownerReferences': { mergeKey: 'uid' } };
+const listRules: Readonly<Record<string, { readonly mergeKey?: string }>> = {
+  'metadata.finalizers': {},
+  'metadata.ownerReferences': { mergeKey: 'uid' },
+};
 
 /**
  * Kubernetes' strategic merge patch for a CertificateSigningRequest: maps merge, finalizers are a set, ownerReferences
@@ -57,7 +60,11 @@ function listOf(value: unknown): unknown[] {
   return Array.isArray(value) ? (value as unknown[]) : [];
 }
 
-function mergeList(current: readonly unknown[], patch: readonly unknown[], rule: { readonly mergeKey?: string } | undefined): unknown[] {
+function mergeList(
+  current: readonly unknown[],
+  patch: readonly unknown[],
+  rule: { readonly mergeKey?: string } | undefined,
+): unknown[] {
   if (rule === undefined) return [...patch];
   const { mergeKey } = rule;
   if (mergeKey === undefined) return [...new Set([...current, ...patch])];

@@ -25,7 +25,8 @@ const patchTypes: Readonly<Record<string, PatchType>> = {
 /** PATCH of a request, its approval or its status, in any of the four patch formats. */
 export async function patch(call: Call): Promise<FastifyReply> {
   const type = patchTypes[call.request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''];
-  if (type === undefined) throw new RotundaError('unsupported-media-type', '415: Unsupported Media Type', { object: {} });
+  if (type === undefined)
+    throw new RotundaError('unsupported-media-type', '415: Unsupported Media Type', { object: {} });
   const options = writeOptions('PatchOptions', call.query, type);
   if (type === 'apply') return applyPatch(call, options);
   const change = parsePatch(bodyOf(call), type);
@@ -56,7 +57,8 @@ function parsePatch(body: Buffer, type: PatchType): unknown {
   const given = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
   if (type === 'json') {
     if (given !== 'array') throw bad(`json: cannot unmarshal ${given} into Go value of type jsonpatch.Patch`);
-  } else if (given !== 'object') throw bad(`json: cannot unmarshal ${given} into Go value of type map[string]interface {}`);
+  } else if (given !== 'object')
+    throw bad(`json: cannot unmarshal ${given} into Go value of type map[string]interface {}`);
   return value;
 }
 
@@ -69,7 +71,10 @@ function patchObject(current: CertificateRequest, change: unknown, type: PatchTy
   return { apiVersion, kind, ...rest };
 }
 
-function decodePatched(patched: unknown, validation: FieldValidation): { value: Record<string, unknown>; warnings: readonly string[] } {
+function decodePatched(
+  patched: unknown,
+  validation: FieldValidation,
+): { value: Record<string, unknown>; warnings: readonly string[] } {
   const text = Buffer.from(JSON.stringify(patched) ?? 'null');
   const result = decodeValue(patched, expectedRequest, validation === 'Strict' ? 'Warn' : validation, text);
   if (validation !== 'Strict' || result.warnings.length === 0) return result;

@@ -11,7 +11,8 @@ import { listAt } from './history.js';
 /** GET of one request; the subresources show the whole object too. */
 export async function get(call: Call): Promise<FastifyReply> {
   const { api, reply, target, query } = call;
-  if (query['resourceVersion'] !== undefined) await notOlderThan(api, listOptions({ resourceVersion: query['resourceVersion'] }, false).resourceVersion);
+  if (query['resourceVersion'] !== undefined)
+    await notOlderThan(api, listOptions({ resourceVersion: query['resourceVersion'] }, false).resourceVersion);
   return sendObject(reply, 200, await api.requests.get(target.name ?? ''), renderingOf(call));
 }
 
@@ -83,8 +84,12 @@ export async function notOlderThan(api: Api, version: number | undefined): Promi
   if (version === undefined || version <= api.store.feed.current()) return;
   const current = await api.store.revision();
   if (version <= current) return;
-  throw new RotundaError('timeout', `Timeout: Too large resource version: ${String(version)}, current: ${String(current)}`, {
-    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-    retryAfterSeconds: 1,
-  });
+  throw new RotundaError(
+    'timeout',
+    `Timeout: Too large resource version: ${String(version)}, current: ${String(current)}`,
+    {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1,
+    },
+  );
 }

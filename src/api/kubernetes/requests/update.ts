@@ -46,28 +46,49 @@ export function managerOf(call: Call, fieldManager: string | undefined): Manager
 
 /** Decoded JSON data as the object that a client wants stored. */
 export function wantedOf(value: Readonly<Record<string, unknown>>): CertificateRequest {
-  const metadata = { ...(value['metadata'] as ObjectMeta | undefined) } as ObjectMeta & { namespace?: string; selfLink?: string };
+  const metadata = { ...(value['metadata'] as ObjectMeta | undefined) } as ObjectMeta & {
+    namespace?: string;
+    selfLink?: string;
+  };
   delete metadata.namespace;
   delete metadata.selfLink;
   const { resourceVersion } = metadata;
   if ((resourceVersion as string | undefined) !== undefined && !/^\d{1,19}$/.test(resourceVersion)) {
-    throw new RotundaError('bad-request', `metadata.resourceVersion: Invalid value: ${JSON.stringify(resourceVersion)}: must be a decimal number`);
+    throw new RotundaError(
+      'bad-request',
+      `metadata.resourceVersion: Invalid value: ${JSON.stringify(resourceVersion)}: must be a decimal number`,
+    );
   }
   return { metadata, spec: (value['spec'] ?? {}) as RequestSpec, status: (value['status'] ?? {}) as RequestStatus };
 }
 
 /** The wanted object with its managedFields: what clients send there counts for nothing. */
-export function tracked(current: CertificateRequest, wanted: CertificateRequest, manager: Manager, time: string): CertificateRequest {
+export function tracked(
+  current: CertificateRequest,
+  wanted: CertificateRequest,
+  manager: Manager,
+  time: string,
+): CertificateRequest {
   const entries = entriesAfterUpdate(current, { ...wanted, metadata: { ...wanted.metadata } }, manager, time);
   const metadata = { ...wanted.metadata };
   delete metadata.managedFields;
-  return { ...wanted, metadata: entries === undefined || entries.length === 0 ? metadata : { ...metadata, managedFields: entries } };
+  return {
+    ...wanted,
+    metadata: entries === undefined || entries.length === 0 ? metadata : { ...metadata, managedFields: entries },
+  };
 }
 
 /** Throws 'bad-request' when the body names another object than the URL, or none. */
 export function checkName(name: string, inBody: string | undefined): void {
   if (inBody === undefined || inBody === '') {
-    throw new RotundaError('bad-request', `the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+    throw new RotundaError(
+      'bad-request',
+      `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
+    );
   }
-  if (inBody !== name) throw new RotundaError('bad-request', `the name of the object (${inBody}) does not match the name on the URL (${name})`);
+  if (inBody !== name)
+    throw new RotundaError(
+      'bad-request',
+      `the name of the object (${inBody}) does not match the name on the URL (${name})`,
+    );
 }

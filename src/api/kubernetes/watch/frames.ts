@@ -23,12 +23,20 @@ function framed(request: CertificateRequest, text: string, framing: Exclude<Fram
   const options = framing.options();
   const { header } = framing;
   framing.header = false;
-  return table([tableRow(request, text, options)], { resourceVersion: request.metadata.resourceVersion }, options, header);
+  return table(
+    [tableRow(request, text, options)],
+    { resourceVersion: request.metadata.resourceVersion },
+    options,
+    header,
+  );
 }
 
 /** A bookmark; `initial` marks the end of the initial events. */
 export function bookmarkFrame(revision: number, initial: boolean, framing: Framing): string {
-  const metadata = { resourceVersion: String(revision), ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}) };
+  const metadata = {
+    resourceVersion: String(revision),
+    ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+  };
   if (framing.kind === 'object') {
     const object = { kind, apiVersion: groupVersion, metadata, spec: { request: null, signerName: '' }, status: {} };
     return `${JSON.stringify({ type: 'BOOKMARK', object })}\n`;
@@ -50,7 +58,8 @@ export type WatchEvent = { readonly type: ChangeType; readonly text: string };
 export function eventOf(change: Change, selection: Selection): WatchEvent | undefined {
   if (selection.everything) return { type: change.type, text: change.object };
   const is = matchesText(change.object, selection);
-  if (change.type !== 'MODIFIED' || change.previous === undefined) return is ? { type: change.type, text: change.object } : undefined;
+  if (change.type !== 'MODIFIED' || change.previous === undefined)
+    return is ? { type: change.type, text: change.object } : undefined;
   const was = matchesText(change.previous, selection);
   if (is) return { type: was ? 'MODIFIED' : 'ADDED', text: change.object };
   return was ? { type: 'DELETED', text: withRevision(change.previous, change.revision) } : undefined;

@@ -62,14 +62,22 @@ function openStream(api: Api, call: Call, { options, framing, response }: Openin
   let open = true;
   const handle: WatchHandle = {
     response,
-    deadline: now + (options.timeoutSeconds === undefined || options.timeoutSeconds <= 0 ? standardTimeoutMs * (1 + Math.random()) : options.timeoutSeconds * 1000),
+    deadline:
+      now +
+      (options.timeoutSeconds === undefined || options.timeoutSeconds <= 0
+        ? standardTimeoutMs * (1 + Math.random())
+        : options.timeoutSeconds * 1000),
     nextBookmark: now + bookmarkMs,
     bookmark: () => {
       if (open && live && options.allowWatchBookmarks) send(bookmarkFrame(api.store.feed.current(), false, framing));
     },
     allowed: () => {
       const { ring, certificate, username } = identity;
-      return ring === undefined || certificate === undefined || api.bans.isBanned(ring, certificate.serial, username) === undefined;
+      return (
+        ring === undefined ||
+        certificate === undefined ||
+        api.bans.isBanned(ring, certificate.serial, username) === undefined
+      );
     },
     end: () => {
       release();
@@ -125,14 +133,21 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-type Feeding = { readonly selection: Selection; readonly options: ListOptions; readonly framing: Framing; readonly stream: Stream };
+type Feeding = {
+  readonly selection: Selection;
+  readonly options: ListOptions;
+  readonly framing: Framing;
+  readonly stream: Stream;
+};
 
 async function feed(api: Api, { selection, options, framing, stream }: Feeding): Promise<void> {
   const { resourceVersion, sendInitialEvents } = options;
   const fromVersion = resourceVersion !== undefined && resourceVersion > 0;
   const initial = sendInitialEvents ?? !fromVersion;
   if (sendInitialEvents === true) await notOlderThan(api, resourceVersion);
-  const start = initial ? await sendInitial(api, { selection, options, framing, stream }) : await startOf(api, resourceVersion);
+  const start = initial
+    ? await sendInitial(api, { selection, options, framing, stream })
+    : await startOf(api, resourceVersion);
   if (!stream.open()) return;
   if (sendInitialEvents === true && options.allowWatchBookmarks) stream.send(bookmarkFrame(start.after, true, framing));
   let { known } = start;
@@ -149,12 +164,20 @@ async function feed(api: Api, { selection, options, framing, stream }: Feeding):
   stream.caughtUp();
 }
 
-async function subscribe(api: Api, scope: { resource: string; name?: string; after: number }, listener: (change: Change) => void): Promise<Subscription> {
+async function subscribe(
+  api: Api,
+  scope: { resource: string; name?: string; after: number },
+  listener: (change: Change) => void,
+): Promise<Subscription> {
   try {
     return await api.store.feed.subscribe(scope, listener);
   } catch (error) {
     if (!(error instanceof RotundaError) || error.code !== 'expired') throw error;
-    throw new RotundaError('expired', `too old resource version: ${String(scope.after)} (${String(api.store.feed.current())})`, { cause: error });
+    throw new RotundaError(
+      'expired',
+      `too old resource version: ${String(scope.after)} (${String(api.store.feed.current())})`,
+      { cause: error },
+    );
   }
 }
 
@@ -171,7 +194,8 @@ async function sendInitial(api: Api, { selection, framing, stream }: Feeding): P
     const before = api.store.feed.current();
     const text = await getIfAny(api, selection.name);
     const shown = text !== undefined && matchesSelection(selection, JSON.parse(text) as CertificateRequest);
-    if (text === undefined || !shown) return { after: before, skip: before, known: text === undefined ? false : undefined };
+    if (text === undefined || !shown)
+      return { after: before, skip: before, known: text === undefined ? false : undefined };
     await stream.sendPaced(eventFrame('ADDED', text, framing));
     // What the log says about this object up to its own version is in what was sent.
     return { after: Math.max(before, revisionOf(text)), skip: revisionOf(text), known: undefined };
