@@ -108,7 +108,7 @@ it('never fails on any path', async () => {
   const paths = fc.constantFrom('nodes', 'tokens', 'requests', 'certificates', 'rings', 'authorities', 'etcd-clusters');
   await fc.assert(
     fc.asyncProperty(fc.constantFrom('GET', 'DELETE', 'PATCH'), paths, hostile, async (method, path, name) => {
-      const segment = encodeURIComponent(name.toWellFormed());
+      const segment = encodeURIComponent(wellFormed(name));
       await answered(method, `/pki/v1/${path}/${segment}`, method === 'PATCH' ? { body: {} } : {});
     }),
     { numRuns: 200 },
@@ -119,7 +119,7 @@ it('never fails on any query', async () => {
   const query = fc.array(fc.tuple(fc.constantFrom(...queries), hostile), { maxLength: 4 });
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...gets), query, async (path, pairs) => {
-      const text = pairs.map(([name, given]) => `${name}=${encodeURIComponent(given.toWellFormed())}`).join('&');
+      const text = pairs.map(([name, given]) => `${name}=${encodeURIComponent(wellFormed(given))}`).join('&');
       await answered('GET', `/pki/v1/${path}?${text}`, {});
     }),
     { numRuns: 300 },
@@ -146,3 +146,8 @@ it('never fails on mutated requests, and never issues them', async () => {
     { numRuns: 200 },
   );
 });
+
+/** Half of a surrogate pair has no UTF-8, so no client can send it in a URL. */
+function wellFormed(text: string): string {
+  return Buffer.from(text, 'utf8').toString('utf8');
+}
