@@ -25,14 +25,17 @@ export type Ledger = {
   recover(): Promise<number>;
 };
 
+/** Serials that this process has intended and not recorded: since when, and the Subject's text, which both rows hold. */
+type InFlight = Map<string, { readonly since: number; readonly subject: string }>;
+
 export function createLedger({ store, clock }: { readonly store: Store; readonly clock: Clock }): Ledger {
-  /** Serials that this process has intended and not recorded, with the time of that. */
-  const inFlight = new Map<string, number>();
+  const inFlight: InFlight = new Map();
   return Object.freeze({
     async intend(tx: WriteTx, prepared: PreparedCertificate) {
       const now = clock.now().getTime();
-      const inserted = await insertLedger(tx.db, ledgerRow(prepared, now));
-      if (inserted) inFlight.set(prepared.serial, now);
+      const subject = subjectText(prepared.order.subject);
+      const inserted = await insertLedger(tx.db, ledgerRow(prepared, subject, now));
+      if (inserted) inFlight.set(prepared.serial, { since: now, subject });
       return inserted;
     },
     async record(tx: WriteTx, issued: IssuedCertificate) {
@@ -40,7 +43,8 @@ export function createLedger({ store, clock }: { readonly store: Store; readonly
       if (!(await settleLedger(tx.db, serial, 'issued'))) {
         throw new RotundaError('conflict', `the ledger no longer expects the certificate ${serial}`);
       }
-      await insertCertificate(tx.db, certificateRow(issued, clock.now().getTime()), distinct(order.names));
+      const subject = inFlight.get(serial)?.subject ?? subjectText(order.subject);
+      await insertCertificate(tx.db, certificateRow(issued, subject, clock.now().getTime()), distinct(order.names));
       tx.onCommit(() => {
         inFlight.delete(serial);
       });
@@ -53,9 +57,9 @@ export function createLedger({ store, clock }: { readonly store: Store; readonly
  * SQLite has one process: whatever is intended there and not in flight here was left by one that is dead, however the
  * clock has moved since. With PostgreSQL another replica may be about to sign, so only what is old is abandoned.
  */
-async function recover(store: Store, now: number, inFlight: Map<string, number>): Promise<number> {
+async function recover(store: Store, now: number, inFlight: InFlight): Promise<number> {
   const createdBefore = store.engine === 'sqlite' ? Number.MAX_SAFE_INTEGER : now - abandonAfterMs;
-  for (const [serial, since] of inFlight) {
+  for (const [serial, { since }] of inFlight) {
     if (since < now - abandonAfterMs) inFlight.delete(serial);
   }
   let abandoned = 0;
@@ -71,14 +75,18 @@ async function recover(store: Store, now: number, inFlight: Map<string, number>)
   }
 }
 
-function ledgerRow({ order, spec, serial, ski, epoch }: PreparedCertificate, now: number): NewLedgerRow {
+function ledgerRow(
+  { order, spec, serial, ski, epoch }: PreparedCertificate,
+  subject: string,
+  now: number,
+): NewLedgerRow {
   return {
     serial,
     ring: order.ring,
     ski,
     epoch,
     profile: order.profile,
-    subject: subjectText(order.subject),
+    subject,
     names: JSON.stringify(spec.names.map((name) => `${name.kind}:${name.value}`)),
     key_id: order.keyId,
     not_before: spec.notBefore,
@@ -91,14 +99,18 @@ function ledgerRow({ order, spec, serial, ski, epoch }: PreparedCertificate, now
   };
 }
 
-function certificateRow({ prepared, der, fingerprint }: IssuedCertificate, now: number): NewCertificateRow {
+function certificateRow(
+  { prepared, der, fingerprint }: IssuedCertificate,
+  subject: string,
+  now: number,
+): NewCertificateRow {
   const { order, spec, serial, ski } = prepared;
   return {
     serial,
     ring: order.ring,
     ski,
     profile: order.profile,
-    subject: subjectText(order.subject),
+    subject,
     common_name: order.commonName,
     node: order.node ?? null,
     cluster: order.cluster ?? null,

@@ -9,7 +9,7 @@ import type { PreparedCertificate } from '../../src/ca/types.js';
 import type { Store } from '../../src/store/types.js';
 import { describeEachStore } from '../support/stores.js';
 import { newLeafKey } from './leaf-keys.js';
-import { dayMs, intend, issue, kek, leafOrder, startCa, testClock } from './support.js';
+import { dayMs, intend, issue, kek, leafOrder, ringConfig, startCa, testClock } from './support.js';
 
 async function stateOf(store: Store, serial: string): Promise<string | undefined> {
   const row = await store.db.selectFrom('ledger').select('state').where('serial', '=', serial).executeTakeFirst();
@@ -307,5 +307,33 @@ describeEachStore('an issuer that fails', (open) => {
     await expect(ca.issuing.sign(prepared)).rejects.toThrow('the token was pulled out');
     await expect(ca.issuing.sign(prepared)).rejects.toThrow('signed before');
     expect(await stateOf(store, prepared.serial)).toBe('intended');
+  });
+
+  it('is sampled: every 64th signature of an elliptic curve key, each one of an RSA key', async () => {
+    const store = await open();
+    let spoilt = new Set<number>();
+    let count = 0;
+    const keys = keysThat((signature) => {
+      const changed = Buffer.from(signature);
+      if (spoilt.has(count++)) changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+      return changed;
+    });
+    const rings = [ringConfig('kubernetes'), ringConfig('rsa', { keyType: 'rsa-2048' })];
+    const ca = await startCa(store, { keys, rings });
+    const signNext = async (ring: string) => {
+      const prepared = ca.issuing.prepare(leafOrder({ ring }));
+      await intend(store, ca, prepared);
+      return ca.issuing.sign(prepared).then(
+        () => true,
+        () => false,
+      );
+    };
+    spoilt = new Set([1, 63, 64]);
+    const passed: boolean[] = [];
+    for (let at = 0; at < 65; at += 1) passed.push(await signNext('kubernetes'));
+    // Between samples a spoilt signature passes here; its client notices.
+    expect(passed.map((each, at) => (each ? -1 : at)).filter((at) => at >= 0)).toEqual([64]);
+    count = 0;
+    expect([await signNext('rsa'), await signNext('rsa'), await signNext('rsa')]).toEqual([true, false, true]);
   });
 });

@@ -20,7 +20,7 @@ export type AuthorityKey = KeyReference & {
    * Signs `data` with the hash that belongs to the key type: SHA-256 for P-256 and RSA (PKCS #1 v1.5), SHA-384 for
    * P-384, none apart for Ed25519. ECDSA signatures are DER. Where signing takes long, it does not block.
    */
-  sign(data: Buffer): Promise<Buffer> | Buffer;
+  readonly sign: (data: Buffer) => Promise<Buffer> | Buffer;
 };
 
 /** Where CA keys are born and stay: encrypted in the database, or in a token. One file per kind. */
