@@ -2,7 +2,7 @@ import type { Audit } from '../audit/types.js';
 import { RotundaError } from '../errors.js';
 import { banCertificatesOf, banSerial } from '../identity/ban-certificates.js';
 import type { Bans } from '../identity/types.js';
-import { findNode, type NodeRow, updateNode } from '../store/queries/nodes.js';
+import { findNode, markNodeJoined, type NodeRow, updateNodeClaims } from '../store/queries/nodes.js';
 import type { WriteTx } from '../store/types.js';
 import { advanceClaims, parseClaims } from './claims.js';
 import { isBeingReplaced } from './node-records.js';
@@ -49,7 +49,7 @@ async function claimFor(
     );
   }
   const next = advanceClaims(parseClaims(row.claims), { profile, serial, subject: `node ${JSON.stringify(node)}` });
-  await updateNode(tx.db, node, { claims: JSON.stringify(next.claims), revision: tx.nextRevision() });
+  await updateNodeClaims(tx.db, { name: node, claims: JSON.stringify(next.claims), revision: tx.nextRevision() });
   if (next.replaced !== undefined) {
     await banSerial(
       tx,
@@ -111,7 +111,7 @@ async function firstUsed(
 
 async function join(options: Options, tx: WriteTx, row: NodeRow, now: number): Promise<void> {
   if (row.state !== 'expected') return;
-  await updateNode(tx.db, row.name, { state: 'joined', joined_at: now, claims: '{}', revision: tx.nextRevision() });
+  await markNodeJoined(tx.db, { name: row.name, at: now, revision: tx.nextRevision() });
   await record(options, tx, { action: 'node.joined', node: row.name, detail: {}, now });
   tx.onCommit(() => {
     options.factsChanged({ node: row.name });

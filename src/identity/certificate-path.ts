@@ -38,7 +38,7 @@ export function unauthorized(reason: string, cause?: unknown): RotundaError {
  * issue): the authority key identifier selects the anchor, whose subject must be the issuer and whose key must have
  * signed. One intermediate may lie between, the room that an anchor's path length leaves for a cross-certificate.
  */
-export function createPathVerifier(ca: Ca, rings: readonly string[]): PathVerifier {
+export function createPathVerifier(ca: Pick<Ca, 'bundle'>, rings: readonly string[]): PathVerifier {
   let known: readonly Bundle[] = [];
   let bySki = new Map<string, readonly Anchor[]>();
   const anchorsOf = (ski: string): readonly Anchor[] => {

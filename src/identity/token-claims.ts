@@ -3,7 +3,7 @@ import { RotundaError } from '../errors.js';
 import { advanceClaims, parseClaims, useClaim } from '../fleet/claims.js';
 import type { Nodes } from '../fleet/types.js';
 import { ringOfSerial } from '../store/queries/bans.js';
-import { findToken, type TokenRow, updateToken } from '../store/queries/tokens.js';
+import { findToken, type TokenRow, updateToken, updateTokenClaims } from '../store/queries/tokens.js';
 import type { WriteTx } from '../store/types.js';
 import { banSerial } from './ban-certificates.js';
 import { isExpired } from './token-records.js';
@@ -25,7 +25,7 @@ export async function claimToken(options: Options, tx: WriteTx, claim: TokenClai
   if (row.kind === 'unbound') return;
   const claims = parseClaims(row.claims);
   const next = advanceClaims(claims, { profile, serial, subject: `token ${tokenId}`, reusable: row.reusable === 1 });
-  await updateToken(tx.db, tokenId, { claims: JSON.stringify(next.claims) });
+  await updateTokenClaims(tx.db, tokenId, JSON.stringify(next.claims));
   if (next.replaced !== undefined) await banReplaced(options, tx, claim, next.replaced);
   if (row.kind === 'node' && row.node !== null) await options.nodes.issued(tx, { node: row.node, serial, now });
 }

@@ -1,5 +1,6 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
 
+import { insertRow, prepared } from '../precompiled.js';
 import type { Schema } from '../schema.js';
 
 export type BanRow = Selectable<Schema['bans']>;
@@ -9,13 +10,11 @@ export function readBans(db: Kysely<Schema>): Promise<BanRow[]> {
   return db.selectFrom('bans').selectAll().execute();
 }
 
+const insert = insertRow('bans', ['kind', 'ring', 'value', 'reason', 'created_at', 'created_by'], 'ignore');
+
 /** Writes a ban; one that is there already stays as it was. */
 export async function insertBan(db: Transaction<Schema>, row: BanRow): Promise<void> {
-  await db
-    .insertInto('bans')
-    .values(row)
-    .onConflict((conflict) => conflict.columns(['kind', 'ring', 'value']).doNothing())
-    .execute();
+  await insert(db, row);
 }
 
 export async function deleteBan(
@@ -27,24 +26,25 @@ export async function deleteBan(
   await db.deleteFrom('bans').where('kind', '=', kind).where('ring', '=', ring).where('value', '=', value).execute();
 }
 
-/** Whether a serial or the identity behind it is banned, as this transaction sees it. */
-export async function isBannedNow(
-  db: Kysely<Schema>,
-  certificate: { readonly ring: string; readonly serial: string; readonly commonName: string },
-): Promise<boolean> {
-  const row = await db
+type Banned = { readonly ring: string; readonly serial: string; readonly commonName: string };
+
+const banOf = prepared((db, parameters: Banned) =>
+  db
     .selectFrom('bans')
     .select('value')
-    .where('ring', '=', certificate.ring)
+    .where('ring', '=', parameters.ring)
     .where((where) =>
       where.or([
-        where.and([where('kind', '=', 'serial'), where('value', '=', certificate.serial)]),
-        where.and([where('kind', '=', 'identity'), where('value', '=', certificate.commonName)]),
+        where.and([where('kind', '=', 'serial'), where('value', '=', parameters.serial)]),
+        where.and([where('kind', '=', 'identity'), where('value', '=', parameters.commonName)]),
       ]),
     )
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+    .limit(1),
+);
+
+/** Whether a serial or the identity behind it is banned, as this transaction sees it. */
+export async function isBannedNow(db: Kysely<Schema>, certificate: Banned): Promise<boolean> {
+  return (await banOf.first(db, certificate)) !== undefined;
 }
 
 /** Marks a serial revoked in the inventory, once: the first time and reason stay. */

@@ -1,12 +1,17 @@
 import type { Insertable, Kysely, Selectable, Transaction, Updateable } from 'kysely';
 
+import { prepared } from '../precompiled.js';
 import type { Schema } from '../schema.js';
 
 export type EtcdClusterRow = Selectable<Schema['etcd_clusters']>;
 export type EtcdMemberRow = Selectable<Schema['etcd_members']>;
 
+const clusterByName = prepared((db, parameters: { name: string }) =>
+  db.selectFrom('etcd_clusters').selectAll().where('name', '=', parameters.name),
+);
+
 export function findEtcdCluster(db: Kysely<Schema>, name: string): Promise<EtcdClusterRow | undefined> {
-  return db.selectFrom('etcd_clusters').selectAll().where('name', '=', name).executeTakeFirst();
+  return clusterByName.first(db, { name });
 }
 
 export function listEtcdClusters(db: Kysely<Schema>): Promise<EtcdClusterRow[]> {
@@ -32,13 +37,16 @@ export async function deleteEtcdCluster(db: Transaction<Schema>, name: string): 
   await db.deleteFrom('etcd_clusters').where('name', '=', name).execute();
 }
 
-export function findEtcdMember(db: Kysely<Schema>, cluster: string, name: string): Promise<EtcdMemberRow | undefined> {
-  return db
+const memberByName = prepared((db, parameters: { cluster: string; name: string }) =>
+  db
     .selectFrom('etcd_members')
     .selectAll()
-    .where('cluster', '=', cluster)
-    .where('name', '=', name)
-    .executeTakeFirst();
+    .where('cluster', '=', parameters.cluster)
+    .where('name', '=', parameters.name),
+);
+
+export function findEtcdMember(db: Kysely<Schema>, cluster: string, name: string): Promise<EtcdMemberRow | undefined> {
+  return memberByName.first(db, { cluster, name });
 }
 
 export function listEtcdMembers(db: Kysely<Schema>, cluster: string): Promise<EtcdMemberRow[]> {

@@ -1,11 +1,16 @@
 import type { Insertable, Kysely, Selectable, Transaction, Updateable } from 'kysely';
 
+import { prepared } from '../precompiled.js';
 import type { Schema } from '../schema.js';
 
 export type NodeRow = Selectable<Schema['nodes']>;
 
+const byName = prepared((db, parameters: { name: string }) =>
+  db.selectFrom('nodes').selectAll().where('name', '=', parameters.name),
+);
+
 export function findNode(db: Kysely<Schema>, name: string): Promise<NodeRow | undefined> {
-  return db.selectFrom('nodes').selectAll().where('name', '=', name).executeTakeFirst();
+  return byName.first(db, { name });
 }
 
 /** One page by name, after a name. */
@@ -27,6 +32,35 @@ export async function updateNode(
   change: Updateable<Schema['nodes']>,
 ): Promise<void> {
   await db.updateTable('nodes').set(change).where('name', '=', name).execute();
+}
+
+const setClaims = prepared<{ name: string; claims: string; revision: number }, never>((db, parameters) =>
+  db
+    .updateTable('nodes')
+    .set({ claims: parameters.claims, revision: parameters.revision })
+    .where('name', '=', parameters.name),
+);
+
+/** What an unbound token last gave this node, as JSON text. */
+export async function updateNodeClaims(
+  db: Transaction<Schema>,
+  node: { readonly name: string; readonly claims: string; readonly revision: number },
+): Promise<void> {
+  await setClaims.run(db, node);
+}
+
+const setJoined = prepared<{ name: string; at: number; revision: number }, never>((db, parameters) =>
+  db
+    .updateTable('nodes')
+    .set({ state: 'joined', joined_at: parameters.at, claims: '{}', revision: parameters.revision })
+    .where('name', '=', parameters.name),
+);
+
+export async function markNodeJoined(
+  db: Transaction<Schema>,
+  node: { readonly name: string; readonly at: number; readonly revision: number },
+): Promise<void> {
+  await setJoined.run(db, node);
 }
 
 export async function deleteNode(db: Transaction<Schema>, name: string): Promise<void> {

@@ -1,11 +1,16 @@
 import type { Insertable, Kysely, Selectable, Transaction, Updateable } from 'kysely';
 
+import { prepared } from '../precompiled.js';
 import type { Schema } from '../schema.js';
 
 export type TokenRow = Selectable<Schema['tokens']>;
 
+const byId = prepared((db, parameters: { id: string }) =>
+  db.selectFrom('tokens').selectAll().where('id', '=', parameters.id),
+);
+
 export function findToken(db: Kysely<Schema>, id: string): Promise<TokenRow | undefined> {
-  return db.selectFrom('tokens').selectAll().where('id', '=', id).executeTakeFirst();
+  return byId.first(db, { id });
 }
 
 export function listTokens(db: Kysely<Schema>): Promise<TokenRow[]> {
@@ -22,6 +27,15 @@ export async function updateToken(
   change: Updateable<Schema['tokens']>,
 ): Promise<void> {
   await db.updateTable('tokens').set(change).where('id', '=', id).execute();
+}
+
+const setClaims = prepared<{ id: string; claims: string }, never>((db, parameters) =>
+  db.updateTable('tokens').set({ claims: parameters.claims }).where('id', '=', parameters.id),
+);
+
+/** What the token was last given, as JSON text. */
+export async function updateTokenClaims(db: Transaction<Schema>, id: string, claims: string): Promise<void> {
+  await setClaims.run(db, { id, claims });
 }
 
 /** Revokes every active token that is bound to a node or to an etcd member which is no longer enrolled. */
