@@ -74,6 +74,27 @@ describeEachStore('the change feed', (open, newDatabase) => {
     );
   }, 120_000);
 
+  test('a subscription that begins at any moment of a commit hears it once', async () => {
+    const store = await open();
+    const followers: Promise<Follower>[] = [];
+    for (let delay = 0; delay < 60; delay += 1) {
+      await store.write(async (tx) => {
+        const revision = tx.nextRevision();
+        await tx.publish({ revision, resource: 'things', name: 'a', type: 'ADDED', object: '{}', previous: undefined });
+        const begin = async (): Promise<Follower> => {
+          for (let i = 0; i < delay; i += 1) await Promise.resolve();
+          return follow(store, revision - 1, undefined);
+        };
+        followers.push(begin());
+      });
+    }
+    await publish(store, 'last');
+    await expect.poll(() => store.feed.current()).toBe(61);
+    for (const { after, heard } of await Promise.all(followers)) {
+      expect(heard.map((c) => c.revision)).toEqual(Array.from({ length: 61 - after }, (_, i) => after + 1 + i));
+    }
+  });
+
   test('a subscription after a restart replays the log', async () => {
     const url = await newDatabase();
     const before = await open({ url });
