@@ -1,14 +1,15 @@
 import type { Clock } from '../clock.js';
-import { deleteBan, insertBan, readBans } from '../store/queries/bans.js';
+import { type BanRow, deleteBan, insertBan, readBans } from '../store/queries/bans.js';
 import type { Change, Store, WriteTx } from '../store/types.js';
 import type { Ban, Bans } from './types.js';
 
 /** The change log's name for bans, so that every replica hears of one as soon as it is durable. */
 const resource = 'bans';
 
+type Key = Pick<Ban, 'kind' | 'ring' | 'value'>;
+/** `ban` is undefined where one was lifted. */
 type Known = { readonly ban: Ban | undefined; readonly revision: number };
-/** By ring, then by value: looked up on every request. */
-type Index = Map<string, Map<string, Known>>;
+type Memory = { readonly find: (key: Key) => Ban | undefined; readonly apply: (key: Key, known: Known) => void };
 
 /**
  * Bans in memory, written through. A change counts in this process when its transaction commits, and in the other
@@ -16,73 +17,67 @@ type Index = Map<string, Map<string, Known>>;
  */
 export async function createBans(options: { store: Store; clock: Clock }): Promise<Bans> {
   const { store } = options;
-  const index: Record<Ban['kind'], Index> = { serial: new Map(), identity: new Map() };
-  const apply = (key: Pick<Ban, 'kind' | 'ring' | 'value'>, known: Known): void => {
-    const ring = index[key.kind].get(key.ring) ?? new Map<string, Known>();
-    index[key.kind].set(key.ring, ring);
-    const before = ring.get(key.value);
-    if (before === undefined || known.revision > before.revision) ring.set(key.value, known);
-  };
-  const publish = async (
-    tx: WriteTx,
-    type: 'ADDED' | 'DELETED',
-    key: Pick<Ban, 'kind' | 'ring' | 'value'>,
-    ban: Ban | undefined,
-  ) => {
-    const revision = tx.nextRevision();
-    const object = JSON.stringify(ban ?? key);
-    await tx.publish({
-      revision,
-      resource,
-      name: `${key.kind}/${key.ring}/${key.value}`,
-      type,
-      object,
-      previous: undefined,
-    });
-    tx.onCommit(() => {
-      apply(key, { ban, revision });
-    });
-  };
-
+  const memory = createMemory();
   const after = await store.revision();
   for (const row of await readBans(store.db)) {
-    const ban = {
-      kind: row.kind,
-      ring: row.ring,
-      value: row.value,
-      reason: row.reason,
-      createdAt: row.created_at,
-      createdBy: row.created_by,
-    };
-    apply(ban, { ban, revision: after });
+    const ban = banOf(row);
+    memory.apply(ban, { ban, revision: after });
   }
   await store.feed.subscribe({ resource, after }, (change) => {
-    applyChange(change, apply);
+    // Written by this module only, so its shape is known.
+    const ban = JSON.parse(change.object) as Ban;
+    memory.apply(ban, { ban: change.type === 'DELETED' ? undefined : ban, revision: change.revision });
   });
-
   return {
     isBanned: (ring, serial, commonName) =>
-      index.serial.get(ring)?.get(serial)?.ban ?? index.identity.get(ring)?.get(commonName)?.ban,
+      memory.find({ kind: 'serial', ring, value: serial }) ??
+      memory.find({ kind: 'identity', ring, value: commonName }),
     add: async (tx, ban) => {
-      await insertBan(tx.db, {
-        kind: ban.kind,
-        ring: ban.ring,
-        value: ban.value,
-        reason: ban.reason,
-        created_at: ban.createdAt,
-        created_by: ban.createdBy,
-      });
-      await publish(tx, 'ADDED', ban, ban);
+      await insertBan(tx.db, rowOf(ban));
+      await publish(tx, memory, 'ADDED', ban, ban);
     },
     remove: async (tx, kind, ring, value) => {
       await deleteBan(tx.db, kind, ring, value);
-      await publish(tx, 'DELETED', { kind, ring, value }, undefined);
+      await publish(tx, memory, 'DELETED', { kind, ring, value }, undefined);
     },
   };
 }
 
-function applyChange(change: Change, apply: (key: Ban, known: Known) => void): void {
-  // Written by this module only, so its shape is known.
-  const ban = JSON.parse(change.object) as Ban;
-  apply(ban, { ban: change.type === 'DELETED' ? undefined : ban, revision: change.revision });
+/** By kind, ring and value: looked up on every request. */
+function createMemory(): Memory {
+  const index: Record<Ban['kind'], Map<string, Map<string, Known>>> = { serial: new Map(), identity: new Map() };
+  return {
+    find: ({ kind, ring, value }) => index[kind].get(ring)?.get(value)?.ban,
+    apply: ({ kind, ring, value }, known) => {
+      const ofRing = index[kind].get(ring) ?? new Map<string, Known>();
+      index[kind].set(ring, ofRing);
+      const before = ofRing.get(value);
+      if (before === undefined || known.revision > before.revision) ofRing.set(value, known);
+    },
+  };
+}
+
+async function publish(
+  tx: WriteTx,
+  memory: Memory,
+  type: Change['type'],
+  key: Key,
+  ban: Ban | undefined,
+): Promise<void> {
+  const revision = tx.nextRevision();
+  const name = `${key.kind}/${key.ring}/${key.value}`;
+  await tx.publish({ revision, resource, name, type, object: JSON.stringify(ban ?? key), previous: undefined });
+  tx.onCommit(() => {
+    memory.apply(key, { ban, revision });
+  });
+}
+
+function banOf(row: BanRow): Ban {
+  const { kind, ring, value, reason, created_at: createdAt, created_by: createdBy } = row;
+  return { kind, ring, value, reason, createdAt, createdBy };
+}
+
+function rowOf(ban: Ban): BanRow {
+  const { kind, ring, value, reason, createdAt, createdBy } = ban;
+  return { kind, ring, value, reason, created_at: createdAt, created_by: createdBy };
 }

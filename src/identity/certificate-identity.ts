@@ -30,8 +30,8 @@ export function identityOf(
   const isRotunda = ring === topology.rotunda;
   const isKubernetes = ring === topology.kubernetesClient;
   const isEtcd = ring === topology.etcdPeer || ring === topology.etcdServer || ring === topology.etcdClient;
-  if (isEtcd && record?.cluster != null && record.member != null)
-    return memberIdentity(verified, { cluster: record.cluster, name: record.member });
+  const { cluster = null, member = null } = record ?? {};
+  if (isEtcd && cluster !== null && member !== null) return memberIdentity(verified, { cluster, name: member });
   if (isRotunda || isKubernetes) return namedIdentity(verified, { isRotunda, isKubernetes });
   if (isEtcd) throw unauthorized(`certificate ${facts.serial} of ring ${ring} is no member's`);
   throw unauthorized(`ring ${ring} authenticates nobody`);

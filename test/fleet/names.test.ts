@@ -15,7 +15,7 @@ import {
   makeUid,
 } from '../../src/fleet/names.js';
 
-const problem = expect.objectContaining({ problem: expect.any(String) as string });
+const problem: unknown = expect.objectContaining({ problem: expect.any(String) as string });
 
 describe('names', () => {
   test.each([

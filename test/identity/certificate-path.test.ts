@@ -1,11 +1,10 @@
+import { x509 } from '../../src/ca/x509/peculiar.js';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { createPathVerifier, type PathVerifier } from '../../src/identity/certificate-path.js';
 import { identityOf } from '../../src/identity/certificate-identity.js';
 import { type Authority, bundleOf, clientAuth, makeAuthority, makeLeaf, resigned, serverAuth } from './forge.js';
 import { dayMs, start, topology } from './rooms.js';
-
-const digitalSignature = 1;
 
 const valid = { notBefore: start - dayMs, notAfter: start + 10 * dayMs };
 
@@ -55,7 +54,7 @@ describe('certificate paths', () => {
   test('what may not lie between', async () => {
     const bad = [
       await makeAuthority({ name: 'leaf', ca: false, ...valid }, root),
-      await makeAuthority({ name: 'no-sign', usages: digitalSignature, ...valid }, root),
+      await makeAuthority({ name: 'no-sign', usages: x509.KeyUsageFlags.digitalSignature, ...valid }, root),
       await makeAuthority({ name: 'server', extendedKeyUsages: [serverAuth], ...valid }, root),
       await makeAuthority({ name: 'two-deep', ...valid }, cross),
       await makeAuthority({ name: 'foreign', ...valid }),
@@ -89,7 +88,7 @@ describe('certificate paths', () => {
     const self = await makeAuthority({
       name: 'root',
       ca: false,
-      usages: digitalSignature,
+      usages: x509.KeyUsageFlags.digitalSignature,
       extendedKeyUsages: [clientAuth],
       ...valid,
     });

@@ -34,7 +34,7 @@ export type Wanted = {
   readonly name: string;
   readonly uids?: readonly string[];
   readonly ca?: boolean;
-  readonly usages?: number;
+  readonly usages?: x509.KeyUsageFlags;
   readonly extendedKeyUsages?: readonly string[];
   readonly notBefore: number;
   readonly notAfter: number;
@@ -56,7 +56,15 @@ async function makeKeys(): Promise<KeyPair> {
 }
 
 async function make(wanted: Wanted, keys: KeyPair, issuer: Authority | undefined): Promise<Buffer> {
-  const { name, uids = [], ca = false, usages = 0, extendedKeyUsages = [], notBefore, notAfter } = wanted;
+  const {
+    name,
+    uids = [],
+    ca = false,
+    usages = x509.KeyUsageFlags.digitalSignature,
+    extendedKeyUsages = [],
+    notBefore,
+    notAfter,
+  } = wanted;
   const signer = issuer?.keys ?? keys;
   const extensions = [
     new x509.BasicConstraintsExtension(ca, undefined, true),
