@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,8 +37,8 @@ function onMachine(name, peer) {
 
 function unpacked({ name, peer, cache, offline, log }) {
   if (peer.packages.length === 0) throw new Error('not on the PATH, and in no Debian package');
-  if (offline) log = () => {};
-  const tree = offline ? join(cache, name, 'tree') : fetchTree({ name, peer, cache, log });
+  const unpackedBefore = join(cache, name, 'tree');
+  const tree = offline || existsSync(unpackedBefore) ? unpackedBefore : fetchTree({ name, peer, cache, log });
   const found = name === 'postgresBin' ? postgresInTree(tree, peer) : inTree(tree, peer);
   if (!found)
     throw new Error(offline ? 'not fetched yet (npm test fetches it)' : `unsuitable: ${peer.packages.join(', ')}`);
