@@ -18,6 +18,8 @@ import { rfc3339 } from './time.js';
 import type { CertificateRequest, Decision } from './types.js';
 
 const pageSize = 200;
+/** Longer than any replica takes between its two writes. */
+const replicaPatienceMs = 60_000;
 
 /** What is known about a stored request whose signer Rotunda serves. */
 type Case = {
@@ -29,15 +31,16 @@ type Case = {
 
 /** Looks at every request that may be decided or issued now. One that fails does not keep the others waiting. */
 export async function reconsider(parts: Parts, scope: { node?: string; due?: boolean }): Promise<void> {
-  const dueAt = scope.due === true ? { dueAt: parts.clock.now().getTime() } : {};
+  const now = parts.clock.now().getTime();
+  const query = {
+    signers: [...parts.profiles.keys()],
+    idleSince: parts.store.engine === 'sqlite' ? Number.MAX_SAFE_INTEGER : now - replicaPatienceMs,
+    limit: pageSize,
+    ...(scope.node === undefined ? {} : { node: scope.node }),
+    ...(scope.due === true ? { dueAt: now } : {}),
+  };
   for (let after = ''; ;) {
-    const names = await unsettledRequests(parts.store.db, {
-      signers: [...parts.profiles.keys()],
-      ...(scope.node === undefined ? {} : { node: scope.node }),
-      ...dueAt,
-      after,
-      limit: pageSize,
-    });
+    const names = await unsettledRequests(parts.store.db, { ...query, after });
     for (const name of names) await lookAgain(parts, name);
     const last = names.at(-1);
     if (last === undefined || names.length < pageSize) return;

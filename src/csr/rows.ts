@@ -36,6 +36,8 @@ export type UnsettledScope = {
   readonly node?: string;
   /** Of held requests only those whose retry time has come by then, milliseconds. */
   readonly dueAt?: number;
+  /** Requests in the middle of being issued only if nothing was written to them since then: another replica may be at it. */
+  readonly idleSince: number;
   readonly after: string;
   readonly limit: number;
 };
@@ -52,8 +54,9 @@ export async function unsettledRequests(db: Kysely<Schema>, scope: UnsettledScop
     .where('signer_name', 'in', scope.signers)
     .where((e) => {
       const waiting = scope.dueAt === undefined ? e('retry_at', 'is not', null) : e('retry_at', '<=', scope.dueAt);
-      const open = e.and([e('state', '=', 'pending'), e.or([waiting, e('held', '=', 0)])]);
-      return e.or([e('state', '=', 'approved'), open]);
+      const idle = e('updated_at', '<=', scope.idleSince);
+      const inTheMiddle = e.and([e('held', '=', 0), e('state', 'in', ['pending', 'approved']), idle]);
+      return e.or([inTheMiddle, e.and([e('state', '=', 'pending'), waiting])]);
     })
     .orderBy('name')
     .limit(scope.limit);
