@@ -1,10 +1,10 @@
 /** What a command may touch of its process. Data goes to `out`, messages to `err`. */
 export type Io = {
-  out(text: string): void;
-  err(text: string): void;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** All of standard input. */
-  input(): Promise<string>;
+  readonly input: () => Promise<string>;
 };
 
 export const processIo: Io = {

@@ -14,7 +14,7 @@ export type Call<T> = {
   readonly io: Io;
   readonly format: Format;
   /** `work` with a client that is closed afterwards. */
-  withClient<R>(work: (client: Client) => Promise<R>, need?: 'credential' | 'none'): Promise<R>;
+  readonly withClient: <R>(work: (client: Client) => Promise<R>, need?: 'credential' | 'none') => Promise<R>;
 };
 
 /** An action for commander, without its mutable arguments. */

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 
 import { createProgram } from '../../src/cli/main.js';
@@ -31,7 +31,7 @@ describe('usage', () => {
   it('is explained with an example for every command', async () => {
     for (const command of leaves(createProgram(io))) {
       const path: string[] = [];
-      for (let at: Command | null = command; at?.parent != null; at = at.parent) path.unshift(at.name());
+      for (let at = command; at.parent !== null; at = at.parent) path.unshift(at.name());
       const { code, out } = await inProcess([...path, '--help']);
       expect([path.join(' '), code]).toEqual([path.join(' '), 0]);
       expect(out).toContain(`rotunda ${path.join(' ')}`);

@@ -37,7 +37,7 @@ const nouns: readonly Routes[] = [
 /** Serves /pki/v1. Expects `request.identity` to be set by the server before routes run. */
 export async function registerRestApi(app: FastifyInstance, context: Context): Promise<void> {
   await app.register(
-    async (plain) => {
+    (plain, _options, done) => {
       const scope = plain.withTypeProvider<ZodTypeProvider>();
       scope.setValidatorCompiler(validatorCompiler);
       scope.setSerializerCompiler(serializerCompiler);
@@ -47,6 +47,7 @@ export async function registerRestApi(app: FastifyInstance, context: Context): P
       keepIdempotent(plain, context);
       answerUnknownRoutes(plain);
       for (const routes of nouns) routes(scope, context);
+      done();
     },
     { prefix: '/pki/v1' },
   );

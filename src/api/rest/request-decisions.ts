@@ -79,9 +79,9 @@ function verdictRoute(
       },
     },
     async (request) => {
-      const { request: name } = request.params as { request: string };
+      const { request: name } = request.params;
       await mayDecideFor(context, request.identity, name);
-      const verdictOptions = { identity: request.identity, ...defined(request.body as z.output<typeof verdictSchema>) };
+      const verdictOptions = { identity: request.identity, ...defined(request.body) };
       const text = await context.requests.decide(name, verdict, verdictOptions);
       return requestView(JSON.parse(text) as CertificateRequest);
     },

@@ -25,13 +25,10 @@ export const requestSchema = z
     expirationSeconds: z.number().int().optional(),
     createdAt: timeText,
     request: z.string().meta({ description: 'The CSR, PEM' }),
-    certificate: z
-      .string()
-      .optional()
-      .meta({
-        description:
-          'PEM chain: the leaf first, then what is between it and the anchor. The anchors are the bundle of the ring',
-      }),
+    certificate: z.string().optional().meta({
+      description:
+        'PEM chain: the leaf first, then what is between it and the anchor. The anchors are the bundle of the ring',
+    }),
   })
   .meta({ id: 'Request', description: 'A certificate signing request on its way' });
 

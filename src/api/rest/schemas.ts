@@ -8,7 +8,7 @@ export function text(max: number, min = 1): z.ZodString {
     .string()
     .min(min)
     .max(max)
-    .regex(/^[^\u0000-\u001f\u007f]*$/, 'must not contain control characters');
+    .regex(/^\P{Cc}*$/u, 'must not contain control characters');
 }
 
 /** The name of an object in a path or a filter. Its exact rule belongs to the room that owns the object. */
