@@ -14,11 +14,20 @@ export async function serve(options: ServeOptions): Promise<void> {
   process.stdout.write(welcome(service));
   const signal = await stopping;
   service.context.logger.info({ signal }, 'draining');
-  nextSignal().then(
-    () => process.exit(130),
-    () => undefined,
-  );
+  endAtNextSignal();
   await service.stop();
+}
+
+/** Ctrl-C reaches a child of npm twice, from the terminal and from npm: what comes that soon is the same signal. */
+const sameSignalMs = 500;
+
+function endAtNextSignal(): void {
+  const since = performance.now();
+  const end = (): void => {
+    if (performance.now() - since > sameSignalMs) process.exit(130);
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {
