@@ -71,7 +71,16 @@ async function wire(base: Base): Promise<Context> {
   const { topology } = config;
   const kek = loadKeyEncryptionKey(config.keyEncryptionKey, random);
   const audit = createAudit({ logger });
-  const ca = await createCa({ store, kek, clock, random, audit, rings: config.rings, logger, rotundaRing: topology.rotunda });
+  const ca = await createCa({
+    store,
+    kek,
+    clock,
+    random,
+    audit,
+    rings: config.rings,
+    logger,
+    rotundaRing: topology.rotunda,
+  });
   const bans = await createBans({ store, clock });
   // Enrolment re-opens waiting requests, and requests need enrolment: the loop is closed here, once.
   let waiting: Requests | undefined;

@@ -188,7 +188,10 @@ export type Ca = {
     /** Throws 'not-found'. */
     get(serial: string): Promise<CertificateRecord>;
     /** notAfter of the soonest-expiring live leaf, and counts by ring that expire within each horizon (ms). For metrics. */
-    expiry(now: number, horizonsMs: readonly number[]): Promise<{ next: number | undefined; counts: { ring: string; withinMs: number; count: number }[] }>;
+    expiry(
+      now: number,
+      horizonsMs: readonly number[],
+    ): Promise<{ next: number | undefined; counts: { ring: string; withinMs: number; count: number }[] }>;
   };
   /** Ledger rows left `intended` by a crash become `abandoned` (the serial stays taken). Returns how many. */
   recover(): Promise<number>;
