@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { LeafOrder } from '../../src/ca/types.js';
 import type { Topology } from '../../src/config/types.js';
 import { createBans } from '../../src/identity/bans.js';
+import type { Store } from '../../src/store/types.js';
 import { describeEachStore } from '../support/stores.js';
 import { altered, resigned } from './forge.js';
 import {
@@ -257,6 +258,25 @@ describeEachStore('authentication', (open) => {
       await rooms.nodes.enable('worker-1', operator);
       await expect.poll(isBanned).toBe(false);
     }
+  });
+
+  test('a late echo of a ban does not undo that it was lifted', async () => {
+    const { store, clock } = await startRooms(await open());
+    const late: (() => void)[] = [];
+    const subscribe: Store['feed']['subscribe'] = (options, listener) =>
+      store.feed.subscribe(options, (change) => {
+        late.push(() => {
+          listener(change);
+        });
+      });
+    const bans = await createBans({ store: { ...store, feed: { ...store.feed, subscribe } }, clock });
+    const ban = { kind: 'serial', ring: 'kubernetes', value: '01', reason: 'x', createdAt: 0, createdBy: 'x' } as const;
+    await store.write((tx) => bans.add(tx, ban));
+    expect(bans.isBanned('kubernetes', '01', '')).toEqual(ban);
+    await store.write((tx) => bans.remove(tx, 'serial', 'kubernetes', '01'));
+    await expect.poll(() => late.length).toBe(2);
+    late[0]?.();
+    expect(bans.isBanned('kubernetes', '01', '')).toBeUndefined();
   });
 
   test('a ban whose write fails is no ban', async () => {
