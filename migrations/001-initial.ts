@@ -12,7 +12,6 @@ type Keys = { readonly primary: readonly string[]; readonly nullable?: readonly 
 const indexes: readonly (readonly [table: string, name: string, columns: readonly string[], where?: string])[] = [
   ['authorities', 'ring', ['ring', 'state']],
   ['authority_certificates', 'ski', ['ski']],
-  ['ledger', 'request_uid', ['request_uid'], 'request_uid is not null'],
   // The rows that recovery looks for are few; a whole index over state would be written twice per certificate.
   ['ledger', 'intended', ['created_at'], "state = 'intended'"],
   ['ledger', 'expiry', ['ring', 'not_after']],

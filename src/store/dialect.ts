@@ -113,10 +113,8 @@ export function translateError(error: unknown): unknown {
   });
 }
 
-/** Whether `error` says that a row with this key exists already. */
-export function isUniqueViolation(error: unknown): boolean {
-  if (!(error instanceof Error) || !('code' in error)) return false;
-  return (
-    error.code === '23505' || error.code === 'SQLITE_CONSTRAINT_UNIQUE' || error.code === 'SQLITE_CONSTRAINT_PRIMARYKEY'
-  );
+/** Whether it is the database that is away, and not a statement that is wrong. */
+export function isOutage(error: unknown): boolean {
+  const translated = translateError(error);
+  return translated instanceof RotundaError && translated.code === 'unavailable';
 }

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 
 import type { Clock } from '../clock.js';
 import { RotundaError } from '../errors.js';
-import { translateError } from './dialect.js';
+import { isOutage, translateError } from './dialect.js';
 import { insertAuditEvents } from './queries/audit-events.js';
 import { insertChanges } from './queries/changes.js';
 import type { Schema } from './schema.js';
@@ -83,7 +83,8 @@ export function createGroupCommit(options: Options): GroupCommit {
 async function commitBatch(options: Options, jobs: readonly Job[]): Promise<void> {
   try {
     const batch = await attempt(options, jobs, 'together').catch((error: unknown) => {
-      if (error !== undone) throw error;
+      // Nothing was committed. Unless the database itself is away, one of the works is to blame: find it.
+      if (isOutage(error)) throw error;
       return attempt(options, jobs, 'apart');
     });
     settle(options, batch);
@@ -114,7 +115,7 @@ async function attempt(options: Options, jobs: readonly Job[], mode: 'together' 
         await (mode === 'together' ? runTogether(job, tx, session, scratch) : runApart(job, tx, session, scratch)),
       );
     }
-    await scratch.flush(db);
+    session.commitAfter(scratch.flush(db));
     scratch.closed = true;
     scratch.changes.sort((a, b) => a.revision - b.revision);
     return {

@@ -193,6 +193,7 @@ function openWriteSession(client: pg.PoolClient): PostgresWriteSession {
   let locked = 0;
   let failed = false;
   let broken = false;
+  let last: Promise<unknown> = Promise.resolve();
   const execute = async (text: Query, values: readonly unknown[] = []): Promise<pg.QueryResult> => {
     try {
       return await query(client, text, values);
@@ -211,6 +212,9 @@ function openWriteSession(client: pg.PoolClient): PostgresWriteSession {
     },
     writes: () => writes,
     aborted: () => failed,
+    commitAfter: (statements) => {
+      last = statements;
+    },
     savepoint: async () => void (await execute({ sql: 'savepoint work' })),
     rollbackToSavepoint: async () => {
       await execute({ sql: 'rollback to work' });
@@ -221,7 +225,9 @@ function openWriteSession(client: pg.PoolClient): PostgresWriteSession {
       locked = await lockCounter(client);
       session.counter = locked;
     },
-    commit: () => commit(client, locked, session.counter),
+    commit: async () => {
+      await Promise.all([last, commit(client, locked, session.counter)]);
+    },
     rollback: async () => {
       try {
         await query(client, { sql: 'rollback' }, []);

@@ -23,6 +23,8 @@ export type WriteSession = Session & {
   writes(): number;
   /** The engine has given up the transaction, whatever the code around it thinks. */
   aborted(): boolean;
+  /** Last statements of the transaction, already sent: the commit goes out right behind them and fails if they do. */
+  commitAfter(statements: Promise<unknown>): void;
   savepoint(): Promise<void>;
   rollbackToSavepoint(): Promise<void>;
   releaseSavepoint(): Promise<void>;

@@ -115,6 +115,7 @@ function openWriteSession(database: Database.Database): WriteSession & { load():
   let writes = 0;
   let committed = 0;
   let began = false;
+  let last: Promise<unknown> = Promise.resolve();
   const session: WriteSession & { load(): void } & Transactions = {
     engine: 'sqlite',
     counter: 0,
@@ -130,6 +131,9 @@ function openWriteSession(database: Database.Database): WriteSession & { load():
     writes: () => writes,
     // A full disk or an I/O error makes SQLite roll back by itself.
     aborted: () => began && !database.inTransaction,
+    commitAfter(statements) {
+      last = statements;
+    },
     savepoint: () => execute('savepoint work'),
     rollbackToSavepoint: () => execute('rollback to work'),
     releaseSavepoint: () => execute('release work'),
@@ -137,11 +141,13 @@ function openWriteSession(database: Database.Database): WriteSession & { load():
       committed = Number(database.prepare('select value from revisions where id = 1').pluck().get());
     },
     async begin() {
+      last = Promise.resolve();
       session.counter = committed;
       await execute('begin immediate');
       began = true;
     },
     async commit() {
+      await last;
       if (session.counter !== committed) {
         prepare('update revisions set value = ? where id = 1').run(session.counter);
       }

@@ -84,6 +84,18 @@ describeEachStore('group commit', (open) => {
     expect(await keys(store)).toEqual(['a', 'b']);
   });
 
+  test('a change that cannot be logged fails its own work alone', async () => {
+    const store = await open();
+    const results = await Promise.allSettled([
+      store.write(async (tx) => tx.publish(change(tx.nextRevision(), 'a'))),
+      store.write(async (tx) => tx.publish(change(1, 'a revision that is taken'))),
+      store.write(async (tx) => tx.publish(change(tx.nextRevision(), 'b'))),
+    ]);
+    expect(results.map((r) => r.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    const log = await store.db.selectFrom('changes').select('name').orderBy('revision').execute();
+    expect(log.map((row) => row.name)).toEqual(['a', 'b']);
+  });
+
   test('an error is decided on what was committed, not on what was undone', async () => {
     const store = await open();
     const first = store.write(async (tx) => {

@@ -11,7 +11,7 @@ import {
   nextExpiry,
   searchCertificates,
 } from '../../src/store/queries/certificates.js';
-import { abandonIntended, insertLedger, listIntended, settleLedger } from '../../src/store/queries/ledger.js';
+import { insertLedger, listIntended, settleLedger } from '../../src/store/queries/ledger.js';
 import { countRequests, deleteRequest, insertRequest, listRequests } from '../../src/store/queries/requests.js';
 import type { Store } from '../../src/store/types.js';
 import { describeEachStore } from '../support/stores.js';
@@ -132,7 +132,6 @@ describeEachStore('the ledger', (open) => {
     await intend(ledgerRow('05', { created_at: 9 }));
     const orphans = await listIntended(store.db, { createdBefore: 9, limit: 10 });
     expect(orphans.map((row) => row.serial)).toEqual(['04']);
-    expect(await store.write((tx) => abandonIntended(tx.db, 9))).toBe(1);
   });
 });
 

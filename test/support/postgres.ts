@@ -1,6 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -127,8 +127,4 @@ async function freePort(): Promise<number> {
   );
   if (address === null || typeof address === 'string') throw new Error('no free port');
   return address.port;
-}
-
-export function hasServerPrograms(bin: string): boolean {
-  return ['initdb', 'postgres'].every((program) => existsSync(join(bin, program)));
 }

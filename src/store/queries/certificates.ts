@@ -60,11 +60,6 @@ const namesBySerial = prepared((db, p: { serial: string }) =>
   db.selectFrom('certificate_names').selectAll().where('serial', '=', p.serial).orderBy('kind').orderBy('value'),
 );
 
-/** The row alone. */
-export function findCertificate(db: Kysely<Schema>, serial: string): Promise<CertificateRow | undefined> {
-  return bySerial.first(db, { serial });
-}
-
 export async function findCertificateWithNames(
   db: Kysely<Schema>,
   serial: string,
@@ -163,37 +158,6 @@ function decodeCursor(cursor: string): { notAfter: number; serial: string } {
     throw new RotundaError('bad-request', 'The continue token is not one that this service gave out');
   }
   return { notAfter: Number(notAfter), serial };
-}
-
-const firstUse = prepared((db, p: { serial: string; at: number }) =>
-  db
-    .updateTable('certificates')
-    .set({ first_used_at: p.at })
-    .where('serial', '=', p.serial)
-    .where('first_used_at', 'is', null),
-);
-
-/** Notes the first time that the certificate authenticated somebody; answers whether this was it. */
-export async function markFirstUsed(db: Kysely<Schema>, serial: string, at: number): Promise<boolean> {
-  return (await firstUse.run(db, { serial, at })) === 1;
-}
-
-const revoke = prepared((db, p: { serial: string; at: number; reason: string }) =>
-  db
-    .updateTable('certificates')
-    .set({ revoked_at: p.at, revocation_reason: p.reason })
-    .where('serial', '=', p.serial)
-    .where('revoked_at', 'is', null),
-);
-
-/** Answers whether the certificate is there and was not revoked before. */
-export async function markCertificateRevoked(
-  db: Kysely<Schema>,
-  serial: string,
-  at: number,
-  reason: string,
-): Promise<boolean> {
-  return (await revoke.run(db, { serial, at, reason })) === 1;
 }
 
 /** notAfter of the live certificate that expires next after `now`. */

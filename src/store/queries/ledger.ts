@@ -38,23 +38,6 @@ export async function settleLedger(
   return (await move.run(db, { serial, state })) === 1;
 }
 
-const bySerial = prepared((db, p: { serial: string }) =>
-  db.selectFrom('ledger').selectAll().where('serial', '=', p.serial),
-);
-
-export function findLedger(db: Kysely<Schema>, serial: string): Promise<LedgerRow | undefined> {
-  return bySerial.first(db, { serial });
-}
-
-const byRequest = prepared((db, p: { uid: string }) =>
-  db.selectFrom('ledger').selectAll().where('request_uid', '=', p.uid).orderBy('created_at').orderBy('serial'),
-);
-
-/** Every signature that was meant for this request, oldest first. */
-export function listLedgerOfRequest(db: Kysely<Schema>, uid: string): Promise<LedgerRow[]> {
-  return byRequest.all(db, { uid });
-}
-
 /** Rows still `intended` that were made before `createdBefore`, oldest first: a crash or an error came between. */
 export function listIntended(
   db: Kysely<Schema>,
@@ -68,15 +51,4 @@ export function listIntended(
     .orderBy('created_at')
     .limit(options.limit)
     .execute();
-}
-
-/** Marks every row that was intended before `createdBefore` as `abandoned`; answers how many. */
-export async function abandonIntended(db: Kysely<Schema>, createdBefore: number): Promise<number> {
-  const result = await db
-    .updateTable('ledger')
-    .set({ state: 'abandoned' })
-    .where(sql<boolean>`state = 'intended'`)
-    .where('created_at', '<', createdBefore)
-    .executeTakeFirst();
-  return Number(result.numUpdatedRows);
 }

@@ -38,31 +38,6 @@ export async function insertRequest(db: Kysely<Schema>, row: NewRequestRow): Pro
   return (await insert(db, row)) === 1;
 }
 
-export type RequestChange = Omit<RequestRow, 'uid' | 'signer_name' | 'username' | 'requester' | 'created_at'>;
-
-const update = prepared((db, p: RequestChange) =>
-  db
-    .updateTable('requests')
-    .set({
-      revision: p.revision,
-      state: p.state,
-      held: p.held,
-      retry_at: p.retry_at,
-      node: p.node,
-      key_id: p.key_id,
-      serial: p.serial,
-      token_id: p.token_id,
-      updated_at: p.updated_at,
-      object: p.object,
-    })
-    .where('name', '=', p.name),
-);
-
-/** Replaces everything that can change; answers whether there was such a request. */
-export async function updateRequest(db: Kysely<Schema>, row: RequestChange): Promise<boolean> {
-  return (await update.run(db, row)) === 1;
-}
-
 const byName = prepared((db, p: { name: string }) => db.selectFrom('requests').selectAll().where('name', '=', p.name));
 
 export function findRequest(db: Kysely<Schema>, name: string): Promise<RequestRow | undefined> {
@@ -117,60 +92,6 @@ export async function countRequests(
   );
   if (query.after !== undefined) all = all.where('name', '>', query.after);
   return (await all.executeTakeFirst())?.count ?? 0;
-}
-
-/** Requests by state, for metrics. */
-export function countRequestsByState(db: Kysely<Schema>): Promise<{ state: RequestRow['state']; count: number }[]> {
-  return db
-    .selectFrom('requests')
-    .select(['state', (e) => e.fn.countAll<number>().as('count')])
-    .groupBy('state')
-    .execute();
-}
-
-/**
- * Requests that something must still happen to: held or pending ones, and approved ones without a certificate; of one
- * node where named. A page by name, beginning after `after`.
- */
-export function listUnfinishedRequests(
-  db: Kysely<Schema>,
-  query: { readonly node?: string; readonly after?: string; readonly limit: number },
-): Promise<RequestRow[]> {
-  let page = db.selectFrom('requests').selectAll().where('state', 'in', ['pending', 'approved']);
-  if (query.node !== undefined) page = page.where('node', '=', query.node);
-  if (query.after !== undefined) page = page.where('name', '>', query.after);
-  return page.orderBy('name').limit(query.limit).execute();
-}
-
-/** Held requests whose retry time has come, oldest retry first. */
-export function listDueRequests(
-  db: Kysely<Schema>,
-  query: { readonly now: number; readonly limit: number },
-): Promise<RequestRow[]> {
-  return db
-    .selectFrom('requests')
-    .selectAll()
-    .where('state', '=', 'pending')
-    .where('held', '=', 1)
-    .where('retry_at', '<=', query.now)
-    .orderBy('retry_at')
-    .limit(query.limit)
-    .execute();
-}
-
-/** Requests made before `createdBefore` in one of these states, oldest first: for the cleaner. */
-export function listOldRequests(
-  db: Kysely<Schema>,
-  query: { readonly createdBefore: number; readonly states: readonly RequestRow['state'][]; readonly limit: number },
-): Promise<RequestRow[]> {
-  return db
-    .selectFrom('requests')
-    .selectAll()
-    .where('created_at', '<', query.createdBefore)
-    .where('state', 'in', [...query.states])
-    .orderBy('created_at')
-    .limit(query.limit)
-    .execute();
 }
 
 function narrow<O>(builder: SelectQueryBuilder<Schema, 'requests', O>, query: RequestQuery): typeof builder {
