@@ -17,14 +17,18 @@ type Options = {
 
 const service = 'system:rotunda';
 
+/** The user that a node's certificates make. */
+const userOf = (node: string): string => `system:node:${node}`;
+
 /** How an expected node becomes a joined one: issuing's and authentication's half of enrolment. */
 export function createNodeJoining(options: Options): Pick<Nodes, 'claim' | 'issued' | 'firstUsed' | 'joined'> {
   return {
     claim: (tx, claim) => claimFor(options, tx, claim),
-    issued: async (tx, { node, serial, now }) => {
+    issued: async (tx, { node, serial, now, requester }) => {
       const row = await findNode(tx.db, node);
       if (row?.state === 'disabled') throw new RotundaError('forbidden', `node ${JSON.stringify(node)} is disabled`);
-      if (row !== undefined) await supersede(options, tx, row, { serial, now });
+      if (row === undefined || requester === userOf(node)) return;
+      await supersede(options, tx, row, { serial, now });
     },
     firstUsed: (tx, use) => firstUsed(options, tx, use),
     joined: async (tx, name, now) => {
@@ -104,7 +108,7 @@ async function firstUsed(
 ): Promise<void> {
   const row = await findNode(tx.db, use.node);
   if (row?.state !== 'expected') return;
-  if (isBeingReplaced(row) && use.requester === `system:node:${use.node}`) return;
+  if (isBeingReplaced(row) && use.requester === userOf(use.node)) return;
   await supersede(options, tx, row, { serial: use.serial, now: use.now, issuedBefore: use.issuedAt });
   await join(options, tx, row, use.now);
 }

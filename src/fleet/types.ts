@@ -49,9 +49,10 @@ export type Nodes = {
   claim(tx: WriteTx, claim: { node: string; profile: string; serial: string; now: number }): Promise<void>;
   /**
    * A certificate of this node is being given to it, whoever asked: while the machine is being replaced, bans all that
-   * were issued before. Throws 'forbidden' for a disabled node.
+   * were issued before, unless `requester` (a user name) is the node itself: then it is the old machine that renews.
+   * Throws 'forbidden' for a disabled node.
    */
-  issued(tx: WriteTx, certificate: { node: string; serial: string; now: number }): Promise<void>;
+  issued(tx: WriteTx, certificate: { node: string; serial: string; now: number; requester?: string }): Promise<void>;
   /** A certificate of this node authenticated for the first time: joined, unless it is the old machine of a replacement. */
   firstUsed(
     tx: WriteTx,

@@ -124,7 +124,11 @@ describeEachStore('nodes', (open) => {
 
     expect(await nodes.replace('worker-1', operator)).toMatchObject({ state: 'expected' });
     clock.set(clock.now().getTime() + 1000);
-    const renewed = await issueLeaf(rooms, { node: 'worker-1', requester: 'system:node:worker-1' });
+    const requester = 'system:node:worker-1';
+    const renewed = await issueLeaf(rooms, { node: 'worker-1', requester });
+    await rooms.store.write((tx) =>
+      nodes.issued(tx, { node: 'worker-1', serial: renewed.prepared.serial, now: clock.now().getTime(), requester }),
+    );
     await authenticator.authenticate({ certificate: old.der });
     await authenticator.authenticate({ certificate: renewed.der });
     expect((await nodes.get('worker-1')).state).toBe('expected');
