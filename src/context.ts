@@ -5,7 +5,7 @@ import { type Logger, pino } from 'pino';
 import { createAudit } from './audit/audit.js';
 import type { Audit } from './audit/types.js';
 import { createCa } from './ca/ca.js';
-import { loadKeyEncryptionKey } from './ca/keys/key-encryption-key.js';
+import { openKeyEncryptionKey } from './ca/keys/salt.js';
 import type { Ca, KeyEncryptionKey } from './ca/types.js';
 import type { Clock, Random } from './clock.js';
 import type { Config } from './config/types.js';
@@ -69,7 +69,7 @@ type Base = Pick<Context, 'config' | 'clock' | 'random' | 'logger' | 'metrics' |
 async function wire(base: Base): Promise<Context> {
   const { config, clock, random, logger, metrics, store } = base;
   const { topology } = config;
-  const kek = loadKeyEncryptionKey(config.keyEncryptionKey, random);
+  const kek = await openKeyEncryptionKey(config.keyEncryptionKey, { store, random });
   const audit = createAudit({ logger });
   const ca = await createCa({
     store,

@@ -6,10 +6,9 @@ import { createContext, type Context, type ContextOverrides } from '../context.j
 import type { Config } from '../config/types.js';
 import { createRotundaServer, type RotundaServer } from '../server.js';
 import { adminKubeconfig } from './admin-kubeconfig.js';
+import { startMaintenance } from './maintenance.js';
 import { loadServingCertificate } from './serving-certificate.js';
 
-/** How often the service looks whether its own credentials are due. */
-const maintenanceIntervalMs = 60_000;
 /** How long open requests may take after SIGTERM. */
 const drainTimeoutMs = 10_000;
 
@@ -20,7 +19,7 @@ export type Service = {
   /** `sha256:<hex>` over the SPKI of the ring that serves, one for each anchor of its bundle. */
   readonly pins: readonly string[];
   readonly adminKubeconfig: string;
-  /** Renews what is due of the service's own certificates now. */
+  /** Does what is due now: own certificates, held requests, what a dead replica left undone. */
   maintain(): Promise<void>;
   /** Drains and stops; resolves when everything is released. */
   stop(): Promise<void>;
@@ -49,26 +48,31 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   const admin = adminKubeconfig(context, { forceRenewal: options.renewAdmin === true });
   await admin.renewIfDue(config.advertiseUrl ?? url);
   await context.requests.reconsider();
-  const maintain = async (): Promise<void> => {
-    if (await serving.renewIfDue()) server.present(serving.current());
-    if (await admin.renewIfDue(config.advertiseUrl ?? url))
-      logger.info({ file: admin.file }, 'rewrote the administrator kubeconfig');
-  };
-  const timer = setInterval(() => {
-    maintain().catch((error: unknown) => {
-      logger.error({ err: error }, 'cannot renew the own certificates');
-    });
-  }, maintenanceIntervalMs);
-  timer.unref();
+  const maintenance = startMaintenance(
+    [
+      async () => {
+        if (await serving.renewIfDue()) server.present(serving.current());
+      },
+      async () => {
+        if (await admin.renewIfDue(config.advertiseUrl ?? url))
+          logger.info({ file: admin.file }, 'rewrote the administrator kubeconfig');
+      },
+      async () => {
+        await ca.recover();
+      },
+      () => context.requests.reconsider({ due: true }),
+    ],
+    logger,
+  );
   const anchors = ca.bundle(config.topology.kubernetesServer).anchors;
   return {
     context,
     url: config.advertiseUrl ?? url,
     pins: anchors.map((anchor) => `sha256:${createHash('sha256').update(anchor.key.spki).digest('hex')}`),
     adminKubeconfig: admin.file,
-    maintain,
+    maintain: () => maintenance.run(),
     stop: once(async () => {
-      clearInterval(timer);
+      await maintenance.stop();
       await close(server);
       await context.close();
     }),

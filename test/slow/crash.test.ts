@@ -70,6 +70,20 @@ describeEachDatabase('a service killed again and again under load', (newDatabase
     },
   );
 
+  /** On PostgreSQL another replica might still be at work on what was left, so that it is taken up only after a while. */
+  async function settled(service: ServiceProcess): Promise<void> {
+    const admin = new Agent({ connect: { ca: service.ca, cert: service.admin.cert, key: service.admin.key } });
+    cleanups.push(() => admin.destroy());
+    const deadline = Date.now() + 120_000;
+    for (;;) {
+      const answer = await request(`${service.url}/pki/v1/requests?state=pending&limit=1`, { dispatcher: admin });
+      const { items } = (await answer.body.json()) as { items: unknown[] };
+      if (items.length === 0) return;
+      if (Date.now() > deadline) throw new Error('requests stay pending');
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+
   async function checkAnswers(service: ServiceProcess, told: Told): Promise<void> {
     const admin = new Agent({ connect: { ca: service.ca, cert: service.admin.cert, key: service.admin.key } });
     cleanups.push(() => admin.destroy());
