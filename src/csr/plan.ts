@@ -86,7 +86,7 @@ export async function intend(parts: Parts, tx: WriteTx, plan: Plan, prepared: Pr
   if (node !== undefined && token?.kind !== 'node') {
     const byUnbound = token?.kind === 'unbound' && facts.nodePolicy === 'enrolled';
     if (byUnbound) await parts.nodes.claim(tx, { node, profile: profile.signerName, serial, now: facts.now });
-    else await parts.nodes.issued(tx, { node, serial, now: facts.now });
+    else await parts.nodes.issued(tx, { node, serial, now: facts.now, requester: facts.identity.username });
   }
   await parts.ca.issuing.intend(tx, prepared);
 }
