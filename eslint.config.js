@@ -13,6 +13,7 @@ const PURE_ROOMS = [
 const BANNED_SYNTAX = [
   { selector: 'ExportDefaultDeclaration', message: 'Use named exports.' },
   { selector: 'TSEnumDeclaration', message: 'Use a union of strings.' },
+  { selector: ':not(TSModuleBlock) > TSInterfaceDeclaration', message: 'Use a type.' },
   { selector: 'TSNonNullExpression', message: 'Narrow the type, or throw a RotundaError.' },
 ];
 
@@ -39,7 +40,8 @@ export default tseslint.config(
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
     rules: {
-      '@typescript-eslint/consistent-type-definitions': ['error', 'type'],
+      // Extending a library's types wants an interface; BANNED_SYNTAX has the rule for everything else.
+      '@typescript-eslint/consistent-type-definitions': 'off',
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
@@ -92,6 +94,7 @@ export default tseslint.config(
       ecmaVersion: 2023,
       sourceType: 'module',
       globals: {
+        performance: 'readonly',
         process: 'readonly',
         URL: 'readonly',
         console: 'readonly',
