@@ -17,10 +17,7 @@ export function creationFields(
   const fields: Fields = {};
   if (metadata.annotations !== undefined) fields['f:annotations'] = keysOf(metadata.annotations);
   if (metadata.finalizers !== undefined) {
-    fields['f:finalizers'] = Object.fromEntries([
-      ['.', {}],
-      ...metadata.finalizers.map((f) => [`v:${JSON.stringify(f)}`, {}]),
-    ]);
+    fields['f:finalizers'] = setOf(metadata.finalizers.map((f) => `v:${JSON.stringify(f)}`));
   }
   if (metadata.generateName !== undefined) fields['f:generateName'] = {};
   if (metadata.labels !== undefined) fields['f:labels'] = keysOf(metadata.labels);
@@ -30,7 +27,14 @@ export function creationFields(
 }
 
 function keysOf(map: Readonly<Record<string, string>>): Record<string, object> {
-  return Object.fromEntries([['.', {}], ...Object.keys(map).map((key) => [`f:${key}`, {}])]);
+  return setOf(Object.keys(map).map((key) => `f:${key}`));
+}
+
+/** A map or a list itself, and entries of it. */
+function setOf(keys: readonly string[]): Fields {
+  const fields: Fields = { '.': {} };
+  for (const key of keys) fields[key] = {};
+  return fields;
 }
 
 function entry(manager: string, time: string, fields: Fields): ManagedFieldsEntry {
@@ -81,11 +85,10 @@ function changedFields(prepared: CertificateRequest, stored: CertificateRequest)
     (c) => !(stored.status.conditions ?? []).some((d) => isDeepStrictEqual(c, d)),
   );
   if (conditions.length > 0) {
-    const keys = conditions.map((c) => [
-      `k:${JSON.stringify({ type: c.type })}`,
-      { '.': {}, ...Object.fromEntries(Object.keys(c).map((k) => [`f:${k}`, {}])) },
-    ]);
-    status['f:conditions'] = Object.fromEntries([['.', {}], ...keys]);
+    const entries: Fields = { '.': {} };
+    for (const c of conditions)
+      entries[`k:${JSON.stringify({ type: c.type })}`] = setOf(Object.keys(c).map((k) => `f:${k}`));
+    status['f:conditions'] = entries;
   }
   if (prepared.status.certificate !== stored.status.certificate) status['f:certificate'] = {};
   return {

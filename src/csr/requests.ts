@@ -1,8 +1,10 @@
+import { explain } from './case.js';
 import { textByName, update, verdictChange } from './change.js';
 import { remove } from './delete.js';
 import { partsOf, type RequestsOptions } from './parts.js';
 import { list } from './read.js';
-import { explain, issueApproved, reconsider } from './reconsider.js';
+import { issueApproved } from './override.js';
+import { reconsider } from './reconsider.js';
 import { submit } from './submit.js';
 import type { Requests, UpdateOptions } from './types.js';
 

@@ -1,7 +1,7 @@
 import { RotundaError } from '../errors.js';
 import type { Identity } from '../identity/types.js';
-import type { WriteTx } from '../store/types.js';
 import { admitNode, admitSubject } from './admission.js';
+import { recordDecision } from './decision-record.js';
 import { requestConflict, requestExists } from './errors.js';
 import { withHold } from './hold.js';
 import { issue, type Settled } from './issue.js';
@@ -10,7 +10,7 @@ import { generatedName, newUid } from './names.js';
 import { newRequest, textOf, withCondition } from './object.js';
 import { nodeOf } from './order.js';
 import { parseRequest } from './parse.js';
-import { type Parts, record, resource } from './parts.js';
+import { type Parts, resource } from './parts.js';
 import { intend, type Plan, planFor, refused } from './plan.js';
 import { requesterText } from './requester.js';
 import { rfc3339 } from './time.js';
@@ -194,46 +194,6 @@ function rowOf(
     updated_at: now,
     object: text,
   };
-}
-
-const actions = { approve: 'request.approved', deny: 'request.denied', hold: 'request.held' } as const;
-const outcomes = { approve: 'approved', deny: 'denied', hold: 'held' } as const;
-
-/** One event for the submission and what was decided about it. */
-export function recordDecision(
-  parts: Parts,
-  tx: WriteTx,
-  event: { identity: Identity; name: string; plan: Plan | undefined; request: CertificateRequest; now: number },
-): Promise<void> {
-  const { identity, name, plan, request, now } = event;
-  const { signerName } = request.spec;
-  if (plan === undefined) {
-    return record(parts, tx, {
-      action: 'request.submitted',
-      actor: identity.username,
-      name,
-      outcome: 'ok',
-      detail: { signerName },
-      at: now,
-    });
-  }
-  const { decision, prepared, csr } = plan;
-  return record(parts, tx, {
-    action: actions[decision.outcome],
-    actor: identity.username,
-    name,
-    outcome: outcomes[decision.outcome],
-    detail: {
-      signerName,
-      commonName: csr.commonName,
-      names: csr.names.map((n) => `${n.kind}:${n.value}`),
-      reason: decision.reason,
-      message: decision.message,
-      ...(identity.token === undefined ? {} : { token: identity.token.id }),
-      ...(prepared === undefined ? {} : { serial: prepared.serial }),
-    },
-    at: now,
-  });
 }
 
 function warningsOf(parts: Parts, plan: Plan, { metadata, spec }: CertificateRequest): string[] {

@@ -1,9 +1,19 @@
 import { describe, expect, it } from 'vitest';
 
-import type { ReadCsr } from '../../src/ca/x509/types.js';
 import { evaluate } from '../../src/csr/evaluate.js';
-import type { NodeFacts, RequestFacts } from '../../src/csr/types.js';
-import type { CsrContent } from '../support/pkcs10.js';
+import {
+  bound,
+  client,
+  enrolled,
+  memberToken,
+  named,
+  node,
+  type Row,
+  serving,
+  testRows,
+  unbound,
+  used,
+} from './rule-rows.js';
 import {
   administrator,
   apiserverClient,
@@ -21,62 +31,6 @@ import {
   tokenFacts,
   tokenIdentity,
 } from './support.js';
-
-type Row = {
-  readonly is: string;
-  readonly signer: string;
-  readonly asks: CsrContent;
-  readonly usages?: readonly string[];
-  readonly by: RequestFacts;
-  readonly csr?: Partial<ReadCsr>;
-  readonly outcome: 'approve' | 'deny' | 'hold';
-  readonly says: string;
-};
-
-const both = [...serverUsages, 'client auth'];
-const bound = tokenIdentity(tokenFacts());
-const unbound = tokenIdentity({ id: 'abcdef', kind: 'unbound', reusable: true, state: 'active', claims: {} });
-const memberToken = tokenIdentity({
-  id: 'aaaaaa',
-  kind: 'etcd-member',
-  cluster: 'main',
-  member: 'm1',
-  reusable: false,
-  state: 'active',
-  claims: {},
-});
-const planeToken = tokenIdentity({
-  id: 'bbbbbb',
-  kind: 'control-plane',
-  node: 'cp-1',
-  reusable: false,
-  state: 'active',
-  claims: {},
-});
-const used = tokenIdentity(tokenFacts({ state: 'used' }));
-const node = (change: Partial<NodeFacts> = {}): NodeFacts => ({
-  name: 'node-a',
-  state: 'expected',
-  addresses: [],
-  dnsNames: [],
-  ...change,
-});
-const enrolled = node({ state: 'joined', addresses: ['10.0.0.1', 'fd00::1'], dnsNames: ['Node-A.example.com'] });
-const member = {
-  cluster: 'main',
-  name: 'm1',
-  state: 'expected',
-  addresses: ['10.1.0.1'],
-  dnsNames: ['m1.example.com'],
-} as const;
-const other = { ...member, name: 'm2', addresses: ['10.1.0.2'], dnsNames: ['m2.example.com'] };
-const serving = (dns: string[], ips: string[], name = 'node-a'): CsrContent => ({ ...nodeSubject(name), dns, ips });
-const named = (cn: string, ...o: string[]): CsrContent => ({
-  subject: [...o.map((v) => ['O', v] as const), ['CN', cn]],
-});
-const peer = 'etcd.rotunda.dev/peer';
-const client = 'etcd.rotunda.dev/client';
-const plane = (name: string): string => `kubeadm.rotunda.dev/${name}`;
 
 const nodeClient: Row[] = [
   {
@@ -443,260 +397,9 @@ const nodeServing: Row[] = [
   },
 ];
 
-const peerNames = { ...named('m1'), dns: ['m1.example.com', 'localhost'], ips: ['10.1.0.1', '127.0.0.1'] };
-const etcd: Row[] = [
-  {
-    is: 'own names by token',
-    signer: peer,
-    asks: peerNames,
-    usages: both,
-    by: facts(memberToken, { member }),
-    outcome: 'approve',
-    says: 'etcd certificate',
-  },
-  {
-    is: 'own names by certificate',
-    signer: peer,
-    asks: peerNames,
-    usages: both,
-    by: facts(memberIdentity('main', 'm1'), { member }),
-    outcome: 'approve',
-    says: 'etcd certificate',
-  },
-  {
-    is: 'name of another member',
-    signer: peer,
-    asks: { ...named('m1'), dns: ['m2.example.com'] },
-    usages: both,
-    by: facts(memberToken, { member, otherMembers: [other] }),
-    outcome: 'deny',
-    says: 'DNS m2.example.com belong to the etcd member "main/m2"',
-  },
-  {
-    is: 'name of nobody',
-    signer: peer,
-    asks: { ...named('m1'), dns: ['new.example.com'] },
-    usages: both,
-    by: facts(memberToken, { member, otherMembers: [other] }),
-    outcome: 'hold',
-    says: 'not enrolled for the etcd member "main/m1": DNS new.example.com',
-  },
-  {
-    is: 'foreign common name',
-    signer: peer,
-    asks: { ...peerNames, ...named('m2') },
-    usages: both,
-    by: facts(memberToken, { member }),
-    outcome: 'deny',
-    says: 'common name "m2" is not a name of the etcd member',
-  },
-  {
-    is: 'root',
-    signer: peer,
-    asks: { ...peerNames, ...named('root') },
-    usages: both,
-    by: facts(memberToken, { member }),
-    outcome: 'deny',
-    says: 'may not be called root',
-  },
-  {
-    is: 'token of a node',
-    signer: peer,
-    asks: peerNames,
-    usages: both,
-    by: facts(bound, { member }),
-    outcome: 'deny',
-    says: 'not for an etcd member',
-  },
-  {
-    is: 'node',
-    signer: peer,
-    asks: peerNames,
-    usages: both,
-    by: facts(nodeIdentity('node-a')),
-    outcome: 'deny',
-    says: 'only an etcd member',
-  },
-  {
-    is: 'disabled member',
-    signer: peer,
-    asks: peerNames,
-    usages: both,
-    by: facts(memberToken, { member: { ...member, state: 'disabled' } }),
-    outcome: 'deny',
-    says: 'is disabled',
-  },
-  {
-    is: 'member that is gone',
-    signer: peer,
-    asks: peerNames,
-    usages: both,
-    by: facts(memberToken),
-    outcome: 'hold',
-    says: 'is not enrolled',
-  },
-  {
-    is: 'without client auth',
-    signer: peer,
-    asks: peerNames,
-    usages: serverUsages,
-    by: facts(memberToken, { member }),
-    outcome: 'deny',
-    says: 'usages did not match',
-  },
-  {
-    is: 'enrolled client',
-    signer: client,
-    asks: named('app'),
-    by: facts(memberToken, { member, etcdCluster: { name: 'main', clientNames: ['app'] } }),
-    outcome: 'approve',
-    says: 'etcd client',
-  },
-  {
-    is: 'unknown client',
-    signer: client,
-    asks: named('spy'),
-    by: facts(memberToken, { member, etcdCluster: { name: 'main', clientNames: ['app'] } }),
-    outcome: 'hold',
-    says: 'not enrolled as a client',
-  },
-  {
-    is: 'root as client',
-    signer: client,
-    asks: named('root'),
-    by: facts(memberToken, { member, etcdCluster: { name: 'main', clientNames: ['root'] } }),
-    outcome: 'hold',
-    says: 'administrator',
-  },
-  {
-    is: 'client for a node',
-    signer: client,
-    asks: named('app'),
-    by: facts(bound),
-    outcome: 'deny',
-    says: 'not for an etcd member',
-  },
-  {
-    is: 'client by a person',
-    signer: client,
-    asks: named('app'),
-    by: facts(administrator),
-    outcome: 'hold',
-    says: 'approved by a person',
-  },
-];
-
-const serverNames = { dns: ['kubernetes', 'cp-1'], ips: ['10.96.0.1'] };
-const controlPlane: Row[] = [
-  {
-    is: 'apiserver by token',
-    signer: plane('apiserver'),
-    asks: { ...named('kube-apiserver'), ...serverNames },
-    usages: serverUsages,
-    by: facts(planeToken),
-    outcome: 'approve',
-    says: 'control plane',
-  },
-  {
-    is: 'apiserver by the token of a node',
-    signer: plane('apiserver'),
-    asks: { ...named('kube-apiserver'), ...serverNames },
-    usages: serverUsages,
-    by: facts(bound),
-    outcome: 'deny',
-    says: 'not for a control plane',
-  },
-  {
-    is: 'apiserver by a node',
-    signer: plane('apiserver'),
-    asks: { ...named('kube-apiserver'), ...serverNames },
-    usages: serverUsages,
-    by: facts(nodeIdentity('cp-1')),
-    outcome: 'hold',
-    says: 'a person decides',
-  },
-  {
-    is: 'apiserver by a person',
-    signer: plane('apiserver'),
-    asks: { ...named('kube-apiserver'), ...serverNames },
-    usages: serverUsages,
-    by: facts(administrator),
-    outcome: 'hold',
-    says: 'approved by a person',
-  },
-  {
-    is: 'wrong common name',
-    signer: plane('scheduler'),
-    asks: named('system:kube-controller-manager'),
-    by: facts(planeToken),
-    outcome: 'deny',
-    says: 'subject common name is not system:kube-scheduler',
-  },
-  {
-    is: 'masters for super-admin',
-    signer: plane('super-admin'),
-    asks: named('kubernetes-super-admin', 'system:masters'),
-    by: facts(planeToken),
-    outcome: 'approve',
-    says: 'control plane',
-  },
-  {
-    is: 'masters for admin',
-    signer: plane('admin'),
-    asks: named('kubernetes-admin', 'system:masters'),
-    by: facts(planeToken),
-    outcome: 'deny',
-    says: 'subject organization is not "kubeadm:cluster-admins"',
-  },
-  {
-    is: 'etcd server of its node',
-    signer: plane('etcd-server'),
-    asks: { ...named('cp-1'), dns: ['cp-1', 'localhost'] },
-    usages: both,
-    by: facts(planeToken),
-    outcome: 'approve',
-    says: 'control plane',
-  },
-  {
-    is: 'etcd server of another node',
-    signer: plane('etcd-server'),
-    asks: { ...named('cp-2'), dns: ['cp-2'] },
-    usages: both,
-    by: facts(planeToken),
-    outcome: 'deny',
-    says: 'may not ask for the common name "cp-2"',
-  },
-  {
-    is: 'etcd server beyond what is enrolled',
-    signer: plane('etcd-server'),
-    asks: { ...named('cp-1'), ips: ['10.0.0.9', '::1'] },
-    usages: both,
-    by: facts(planeToken, { node: node({ name: 'cp-1', addresses: ['10.0.0.1'] }) }),
-    outcome: 'hold',
-    says: 'IP 10.0.0.9',
-  },
-];
-
-describe.each([
-  ['hard rules', hard],
-  ['client certificates of nodes', nodeClient],
-  ['serving certificates of nodes', nodeServing],
-  ['etcd', etcd],
-  ['control plane', controlPlane],
-] as const)('%s', (_title, rows) => {
-  it.each(rows)('$signer, $is: $outcome', ({ signer, asks, usages, by, csr, outcome, says }) => {
-    const decision = evaluate(
-      profileOf(signer),
-      { ...csrOf(asks), ...csr },
-      usages ?? (signer === kubeletServing ? serverUsages : clientUsages),
-      by,
-    );
-    expect({ outcome: decision.outcome, message: decision.message }).toEqual({
-      outcome,
-      message: expect.stringContaining(says) as string,
-    });
-  });
-});
+testRows('hard rules', hard);
+testRows('client certificates of nodes', nodeClient);
+testRows('serving certificates of nodes', nodeServing);
 
 describe('explanations', () => {
   it('names every rule with its verdict', () => {
