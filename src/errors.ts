@@ -14,7 +14,11 @@ export const errorCatalogue = {
   conflict: { status: 409, reason: 'Conflict', title: 'The object has changed in the meantime' },
   expired: { status: 410, reason: 'Expired', title: 'The requested history is no longer kept' },
   'too-large': { status: 413, reason: 'RequestEntityTooLarge', title: 'The body is too large' },
-  'unsupported-media-type': { status: 415, reason: 'UnsupportedMediaType', title: 'The body has a type that is not understood' },
+  'unsupported-media-type': {
+    status: 415,
+    reason: 'UnsupportedMediaType',
+    title: 'The body has a type that is not understood',
+  },
   invalid: { status: 422, reason: 'Invalid', title: 'A field breaks a rule' },
   'too-many-requests': { status: 429, reason: 'TooManyRequests', title: 'Too many requests' },
   internal: { status: 500, reason: 'InternalError', title: 'Something went wrong on the server' },
@@ -50,7 +54,13 @@ export type ErrorDetails = {
   readonly hint?: string;
   readonly retryAfterSeconds?: number;
   /** The object that the error is about, where there is one. */
-  readonly object?: { readonly group?: string; readonly resource?: string; readonly kind?: string; readonly name?: string; readonly uid?: string };
+  readonly object?: {
+    readonly group?: string;
+    readonly resource?: string;
+    readonly kind?: string;
+    readonly name?: string;
+    readonly uid?: string;
+  };
   readonly cause?: unknown;
 };
 

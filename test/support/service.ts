@@ -119,7 +119,13 @@ function testClient(url: string, agent: Agent, token: string | undefined): TestC
         ...(body === undefined ? {} : { body }),
       });
       const text = await answer.body.text();
-      checkExchange({ method, path: requestPath, status: answer.statusCode, contentType: headerText(answer.headers['content-type']), text });
+      checkExchange({
+        method,
+        path: requestPath,
+        status: answer.statusCode,
+        contentType: headerText(answer.headers['content-type']),
+        text,
+      });
       return { status: answer.statusCode, headers: answer.headers, text, json: <T>() => JSON.parse(text) as T };
     },
   };
