@@ -25,7 +25,7 @@ const retryMs = 500;
 
 export type Feed = ChangeFeed & {
   /** A batch of this process was committed. */
-  committed(batch: Committed): void;
+  readonly committed: (batch: Committed) => void;
   /** Somebody has committed up to `revision`: read what is missing. */
   advance(revision: number): void;
   close(): void;
@@ -38,7 +38,7 @@ export async function createFeed(options: { db: Kysely<Schema>; logger: Logger }
   const memory = createMemory(await currentRevision(db));
   let wanted = memory.newest();
   let pumping = false;
-  let closed = false;
+  const life = { closed: false };
 
   const deliver = (changes: readonly Change[], upTo: number): void => {
     memory.append(changes, upTo);
@@ -49,13 +49,13 @@ export async function createFeed(options: { db: Kysely<Schema>; logger: Logger }
   /** Reads the log up to what is wanted. Commits become visible in the order of their revisions, so no row can be late. */
   const pump = async (): Promise<void> => {
     pumping = true;
-    while (!closed && memory.newest() < wanted) {
+    while (!life.closed && memory.newest() < wanted) {
       try {
         const upTo = wanted;
         const changes = await listChanges(db, { after: memory.newest(), upTo, limit: pageSize });
         deliver(changes, changes.length < pageSize ? upTo : (changes.at(-1)?.revision ?? upTo));
       } catch (error) {
-        if (!closed) logger.warn({ err: error }, 'the change log cannot be read; trying again');
+        logger.warn({ err: error }, 'the change log cannot be read; trying again');
         await new Promise((resolve) => setTimeout(resolve, retryMs).unref());
       }
     }
@@ -85,7 +85,7 @@ export async function createFeed(options: { db: Kysely<Schema>; logger: Logger }
       };
     },
     close() {
-      closed = true;
+      life.closed = true;
     },
   };
 }
@@ -139,7 +139,7 @@ function matches(subscriber: Subscriber, change: Change): boolean {
 }
 
 type Memory = {
-  newest(): number;
+  readonly newest: () => number;
   append(changes: readonly Change[], upTo: number): void;
   /** All changes above `revision`, or undefined when memory does not reach back to it. */
   since(revision: number): readonly Change[] | undefined;
@@ -168,7 +168,7 @@ function createMemory(start: number): Memory {
 }
 
 type SubscriberIndex = {
-  add(subscriber: Subscriber): void;
+  readonly add: (subscriber: Subscriber) => void;
   remove(subscriber: Subscriber): void;
   of(change: Change): Iterable<Subscriber>;
 };

@@ -14,7 +14,7 @@ import type { Change, WriteTx } from './types.js';
 export type Committed = { readonly before: number; readonly after: number; readonly changes: readonly Change[] };
 
 export type GroupCommit = {
-  write<T>(work: (tx: WriteTx) => Promise<T>): Promise<T>;
+  readonly write: <T>(work: (tx: WriteTx) => Promise<T>) => Promise<T>;
   /** Refuses new writes and resolves when those that wait are through. */
   close(): Promise<void>;
 };
@@ -36,8 +36,10 @@ type Outcome = { readonly job: Job } & (
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
 );
 
-/** A work failed after it had written, so that everything in its transaction is undone. */
-const undone = Symbol('undone');
+/** Everything in the transaction has to be undone. */
+function undone(cause?: unknown): Error {
+  return new Error('a work failed after it had written', { cause });
+}
 
 /** Works per transaction: beyond this the fsync is spread thin enough, and one caller's wait stays short. */
 const largestBatch = 64;
@@ -102,7 +104,7 @@ type Batch = {
 
 /**
  * One transaction over all jobs. `together` is the fast way: a work that fails before it wrote is left out, one that
- * fails later throws `undone`. `apart` puts a savepoint around each work and so can undo any of them alone.
+ * fails later makes the whole attempt fail. `apart` puts a savepoint around each work and so can undo any of them alone.
  */
 async function attempt(options: Options, jobs: readonly Job[], mode: 'together' | 'apart'): Promise<Batch> {
   return options.engine.transaction(async (db, session) => {
@@ -131,10 +133,10 @@ async function runTogether(job: Job, tx: WriteTx, session: WriteSession, scratch
   const writes = session.writes();
   try {
     const value = await job.work(tx);
-    if (session.aborted()) throw undone;
+    if (session.aborted()) throw undone();
     return { job, ok: true, value };
   } catch (error) {
-    if (session.writes() !== writes || session.aborted()) throw undone;
+    if (session.writes() !== writes || session.aborted()) throw undone(error);
     scratch.reset(session, mark);
     return { job, ok: false, error };
   }

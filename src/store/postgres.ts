@@ -17,12 +17,9 @@ const lockTimeoutMs = 20_000;
 /** A replica that stops in the middle of its transaction (paused, swapped out) loses it, so that the others can write. */
 const idleInTransactionMs = 10_000;
 
-const int8 = 20;
-const types: pg.CustomTypesConfig = {
-  // Counters and milliseconds stay far below 2^53.
-  getTypeParser: (id: number, format?: 'text' | 'binary') =>
-    id === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(id, format),
-};
+// Counters and milliseconds stay far below 2^53.
+const types = new pg.TypeOverrides();
+types.setTypeParser(pg.types.builtins.INT8, Number);
 
 export function clientConfig(url: string): pg.ClientConfig {
   return {
@@ -215,12 +212,16 @@ function openWriteSession(client: pg.PoolClient): PostgresWriteSession {
     commitAfter: (statements) => {
       last = statements;
     },
-    savepoint: async () => void (await execute({ sql: 'savepoint work' })),
+    savepoint: async () => {
+      await execute({ sql: 'savepoint work' });
+    },
     rollbackToSavepoint: async () => {
       await execute({ sql: 'rollback to work' });
       failed = false;
     },
-    releaseSavepoint: async () => void (await execute({ sql: 'release work' })),
+    releaseSavepoint: async () => {
+      await execute({ sql: 'release work' });
+    },
     begin: async () => {
       locked = await lockCounter(client);
       session.counter = locked;

@@ -16,7 +16,7 @@ export type Prepared<Parameters, Row> = {
   all(db: Kysely<Schema>, parameters: Parameters): Promise<Row[]>;
   first(db: Kysely<Schema>, parameters: Parameters): Promise<Row | undefined>;
   /** For writes: how many rows it touched. */
-  run(db: Kysely<Schema>, parameters: Parameters): Promise<number>;
+  readonly run: (db: Kysely<Schema>, parameters: Parameters) => Promise<number>;
 };
 
 /** Stands in the compiled query where a parameter's value goes. */
@@ -40,7 +40,7 @@ export function prepared<Parameters extends object, Row>(
     const engine = session?.engine ?? engineOf(db);
     let compiled = byEngine.get(engine);
     if (compiled === undefined) {
-      compiled = compile(db, build(db, placeholders<Parameters>()));
+      compiled = compile(db, build(db, placeholders() as Parameters));
       byEngine.set(engine, compiled);
     }
     const values = bind(compiled.values, parameters as Bag);
@@ -121,9 +121,9 @@ function insertion(
 }
 
 /** An object whose every property is a Slot, typed as what the property's value will be. */
-function placeholders<Parameters extends object>(): Parameters {
+function placeholders(): object {
   const get = (_target: object, property: string | symbol): Slot => Object.freeze({ slot: String(property) });
-  return new Proxy({}, { get }) as Parameters;
+  return new Proxy({}, { get });
 }
 
 function isSlot(value: unknown): value is Slot {

@@ -4,7 +4,7 @@ import type { ColumnType, Generated } from 'kysely';
  * The tables as the current program sees them. Times are integer milliseconds since 1970 (UTC), booleans are
  * 0 or 1, lists and maps are JSON text: the same in SQLite and PostgreSQL. Serials and key ids are lower-case hex.
  */
-export interface Schema {
+export type Schema = {
   revisions: RevisionTable;
   settings: { key: string; value: string };
   rings: RingTable;
@@ -23,7 +23,7 @@ export interface Schema {
   changes: ChangeTable;
   audit_events: AuditEventTable;
   idempotency_keys: IdempotencyKeyTable;
-}
+};
 
 /** One row, id 1: the last resourceVersion given out. Its lock orders all writers, so versions follow commit order. */
 type RevisionTable = { id: number; value: number };

@@ -10,7 +10,7 @@ import { migrateToLatest } from './migrate.js';
 import type { Schema } from './schema.js';
 import { type Answer, bindSession, type Engine, type Session, type WriteSession } from './session.js';
 
-type Statement = Database.Statement<unknown[], unknown>;
+type Statement = Database.Statement;
 
 /** More different statements than the program has; only ad-hoc searches could go beyond. */
 const cachedStatements = 500;
@@ -94,7 +94,7 @@ function statementCache(database: Database.Database): (sql: string) => Statement
     const known = statements.get(sql);
     if (known !== undefined) return known;
     if (statements.size >= cachedStatements) statements.clear();
-    const statement = database.prepare<unknown[], unknown>(sql);
+    const statement = database.prepare(sql);
     statements.set(sql, statement);
     return statement;
   };

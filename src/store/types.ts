@@ -18,13 +18,13 @@ export type Change = {
 export type WriteTx = {
   readonly db: Transaction<Schema>;
   /** Takes the next resourceVersion. */
-  nextRevision(): number;
+  readonly nextRevision: () => number;
   /** Appends to the change log and, once committed, to the feed. Its revision comes from nextRevision. */
-  publish(change: Change): Promise<void>;
+  readonly publish: (change: Change) => Promise<void>;
   /** Appends to the audit log. Nothing in a write reads that, so its rows are inserted together at the batch's end. */
-  appendAudit(event: Insertable<Schema['audit_events']>): void;
+  readonly appendAudit: (event: Insertable<Schema['audit_events']>) => void;
   /** Runs after the commit is durable, never when it fails. */
-  onCommit(effect: () => void): void;
+  readonly onCommit: (effect: () => void) => void;
 };
 
 export type Subscription = { close(): void };
@@ -35,12 +35,12 @@ export type ChangeFeed = {
    * Calls `listener` for each change with a revision above `after`, first from the log, then live, without a gap or a
    * repeat. With `name`, only that object's changes. Throws RotundaError 'expired' when the log no longer reaches back to `after`.
    */
-  subscribe(
+  readonly subscribe: (
     options: { resource: string; name?: string; after: number },
     listener: (change: Change) => void,
-  ): Promise<Subscription>;
+  ) => Promise<Subscription>;
   /** The revision up to which everything has been delivered to subscribers. */
-  current(): number;
+  readonly current: () => number;
 };
 
 export type Store = {
@@ -53,7 +53,7 @@ export type Store = {
    * more than once and must have no effect but its queries. When it throws before it wrote anything, only its own caller
    * sees the error; when it had written, its writes are undone.
    */
-  write<T>(work: (tx: WriteTx) => Promise<T>): Promise<T>;
+  readonly write: <T>(work: (tx: WriteTx) => Promise<T>) => Promise<T>;
   /** The newest committed revision. */
   revision(): Promise<number>;
   /** Resolves when the database answers; rejects otherwise. For /readyz. */

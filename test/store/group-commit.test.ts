@@ -168,7 +168,10 @@ describeEachStore('group commit', (open) => {
         throw new Error('no');
       }),
       ...Array.from({ length: 100 }, (_, i) =>
-        store.write((tx) => Promise.resolve(tx.appendAudit(event(`c${String(i)}`)))),
+        store.write((tx) => {
+          tx.appendAudit(event(`c${String(i)}`));
+          return Promise.resolve();
+        }),
       ),
     ]);
     const rows = await store.db.selectFrom('audit_events').select('name').orderBy('sequence').execute();

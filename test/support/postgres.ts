@@ -7,6 +7,9 @@ import { join } from 'node:path';
 
 import pg from 'pg';
 
+/** Names the run's server to the test workers. */
+export const postgresVariable = 'ROTUNDA_TEST_POSTGRES';
+
 /** A PostgreSQL server of the tests' own: durable as in production, on the loopback interface, gone when stopped. */
 export type PostgresServer = {
   readonly url: string;

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { pino } from 'pino';
-import { afterEach, describe, inject } from 'vitest';
+import { afterEach, describe } from 'vitest';
 
 import type { Clock } from '../../src/clock.js';
 import { openStore } from '../../src/store/index.js';
 import type { Store } from '../../src/store/types.js';
 import { describeWithPeer } from './peers.js';
-import { createDatabase } from './postgres.js';
+import { createDatabase, postgresVariable } from './postgres.js';
 
 /** Makes an empty database, a SQLite one in `directory` where given, and tells its store URL. */
 export type NewDatabase = (directory?: string) => Promise<string>;
@@ -80,6 +80,6 @@ function newSqlite(directory?: string): Promise<Made> {
 }
 
 async function newPostgres(): Promise<Made> {
-  const { url, drop } = await createDatabase(inject('postgresUrl'));
+  const { url, drop } = await createDatabase(process.env[postgresVariable] ?? '');
   return { url, remove: drop };
 }
