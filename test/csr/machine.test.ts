@@ -128,7 +128,7 @@ const deleteStep = (index: number): Step =>
     if (gone?.gone === true) model.known.delete(name);
   });
 
-const index = fc.nat(7);
+const index = fc.nat(2);
 const commands = fc.commands(
   [
     fc
@@ -141,7 +141,7 @@ const commands = fc.commands(
     fc.tuple(index, fc.constantFrom('x', 'y', 'not a label')).map(([i, value]) => labelStep(i, value)),
     index.map(deleteStep),
   ],
-  { maxCommands: 25 },
+  { maxCommands: 25, size: 'max' },
 );
 
 describeEachStore('any sequence of submissions, decisions, edits and deletions', (open) => {
