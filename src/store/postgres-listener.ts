@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 
 import type { Feed } from './change-feed.js';
-import { changesChannel, clientConfig } from './postgres.js';
+import { changesChannel, clientConfig } from './postgres-client.js';
 import { currentRevision } from './queries/changes.js';
 import type { Schema } from './schema.js';
 
