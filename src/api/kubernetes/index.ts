@@ -7,7 +7,7 @@ import type { Api, Call } from './call.js';
 import { negotiate } from './codec/negotiate.js';
 import { route } from './routes.js';
 import { renderStatus } from './status.js';
-import { parseTarget, type Query } from './target.js';
+import { decorator, parseTarget, type Query, targetOf } from './target.js';
 import { createWatches } from './watch/watches.js';
 
 const paths = ['/api', '/api/*', '/apis', '/apis/*', '/version', '/openapi/v3', '/openapi/v3/*'];
@@ -19,7 +19,7 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
     changed: (by) => context.metrics.watches(by),
   });
   const api: Api = { ...context, watches };
-  app.decorateRequest('target', null);
+  app.decorateRequest(decorator, null);
   await app.register((scope, _options, done) => {
     // Bodies are decoded by their own rules, which Fastify's parsers know nothing of.
     scope.removeAllContentTypeParsers();
@@ -28,8 +28,9 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
     });
     scope.setErrorHandler(renderStatus);
     scope.addHook('onRequest', (request, _reply, next) => {
-      request.target = parseTarget(request.method, request.url, request.query as Query);
-      next(refusal(api, request));
+      const target = parseTarget(request.method, request.url, request.query as Query);
+      request.setDecorator(decorator, target);
+      next(authorizeCall(api, request.identity, target));
     });
     scope.addHook('preClose', (closed) => {
       watches.drain();
@@ -47,12 +48,8 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
   });
 }
 
-function refusal(api: Api, request: FastifyRequest): RotundaError | undefined {
-  return request.target === null ? undefined : authorizeCall(api, request.identity, request.target);
-}
-
 async function handle(api: Api, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { target } = request;
+  const target = targetOf(request);
   if (target === null) throw new RotundaError('internal', 'a request without a target');
   const handler = route(target, request.method);
   if (handler === undefined)

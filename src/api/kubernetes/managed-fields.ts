@@ -3,7 +3,6 @@ import { groupVersion } from './kinds.js';
 
 /** One tracked field as its path; elements as in FieldsV1: `f:name`, `k:{"type":"X"}`, `v:"x"`. */
 export type FieldPath = string;
-export type FieldValues = ReadonlyMap<FieldPath, string>;
 
 export type Manager = { readonly name: string; readonly operation: 'Apply' | 'Update'; readonly subresource?: string };
 

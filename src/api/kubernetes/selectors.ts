@@ -72,13 +72,9 @@ function splitTerms(text: string): string[] {
 }
 
 function unescape(value: string): string {
-  const bad = /\\(?![\\,=])/.exec(value);
-  if (bad !== null)
-    throw new RotundaError(
-      'bad-request',
-      `invalid field selector: invalid escape sequence: ${value.slice(bad.index, bad.index + 2)}`,
-    );
-  const bare = /^(?:\\.|[^\\])*?=/.exec(value.replace(/\\[\\,=]/g, '..'));
-  if (bare !== null) throw new RotundaError('bad-request', `invalid field selector: unescaped = in '${value}'`);
-  return value.replace(/\\([\\,=])/g, '$1');
+  return value.replace(/\\(.?)|=/gs, (found, escaped: string | undefined) => {
+    if (found === '=') throw new RotundaError('bad-request', `invalid field selector: unescaped = in '${value}'`);
+    if (escaped !== undefined && escaped !== '' && '\\,='.includes(escaped)) return escaped;
+    throw new RotundaError('bad-request', `invalid field selector: invalid escape sequence: ${found}`);
+  });
 }

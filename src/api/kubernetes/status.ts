@@ -1,15 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import { errorCatalogue, RotundaError, type ErrorDetails } from '../../errors.js';
-import type { Target } from './target.js';
+import { targetOf } from './target.js';
 import { stringifyYaml, wantsYaml } from './codec/yaml.js';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** What the URL asks for; set for paths below /api and /apis. */
-    target: Target | null;
-  }
-}
 
 type ObjectRef = NonNullable<ErrorDetails['object']>;
 
@@ -80,7 +73,7 @@ export function renderStatus(error: unknown, request: FastifyRequest, reply: Fas
       'request failed',
     );
   }
-  const status = statusOf(known, request.target?.object);
+  const status = statusOf(known, targetOf(request)?.object);
   const { retryAfterSeconds } = known.details;
   if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
   reply.code(known.status);

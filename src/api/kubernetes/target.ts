@@ -1,3 +1,5 @@
+import type { FastifyRequest } from 'fastify';
+
 import type { ErrorDetails } from '../../errors.js';
 
 /** What a URL asks for, as upstream's RequestInfo reads it. */
@@ -31,6 +33,14 @@ const readVerbs: Readonly<Record<string, string>> = {
   PATCH: 'patch',
   DELETE: 'delete',
 };
+
+/** What the URL of a request asks for; null outside this surface and before it was read. */
+export function targetOf(request: FastifyRequest): Target | null {
+  return request.getDecorator<Target | null>(decorator);
+}
+
+/** Name of the request's property that holds the target. */
+export const decorator = 'target';
 
 /** Reads method, path and query into verb, resource and name, as upstream's RequestInfo does. */
 export function parseTarget(method: string, url: string, query: Query): Target {

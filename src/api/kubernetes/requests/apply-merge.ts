@@ -80,7 +80,7 @@ function conflictsOf(others: readonly ManagedFieldsEntry[], contested: readonly 
     const owned = fromFieldsV1(entry['fieldsV1']);
     const subresource =
       entry['subresource'] === undefined ? '' : ` with subresource ${JSON.stringify(entry['subresource'])}`;
-    const manager = `${JSON.stringify(entry['manager'])}${subresource} using ${String(entry['apiVersion'] ?? groupVersion)}`;
+    const manager = `${JSON.stringify(entry['manager'])}${subresource} using ${typeof entry['apiVersion'] === 'string' ? entry['apiVersion'] : groupVersion}`;
     return contested.filter((path) => owned.has(path)).map((path) => ({ manager, path }));
   });
 }

@@ -4,7 +4,6 @@ import type { CertificateRequest, RequestSpec } from '../../../csr/types.js';
 import { RotundaError } from '../../../errors.js';
 import { bodyOf, type Call, renderingOf, warn } from '../call.js';
 import { decodeBody } from '../codec/decode.js';
-import { parseYaml } from '../codec/yaml.js';
 import { expectedRequest } from '../kinds.js';
 import { fieldValues, type Manager, managedEntry } from '../managed-fields.js';
 import type { WriteOptions } from '../options.js';
@@ -30,19 +29,9 @@ export async function applyPatch(call: Call, options: WriteOptions): Promise<Fas
   const time = nowText(call);
   const change = (current: CertificateRequest): CertificateRequest =>
     applyTo({ current, applied, manager, force: options.force, time });
-  const update = (): Promise<string> =>
-    api.requests.update(name, change, {
-      endpoint: endpointOf(call),
-      identity: request.identity,
-      dryRun: options.dryRun,
-      fieldManager: manager.name,
-    });
   warn(reply, warnings);
-  try {
-    return sendObject(reply, 200, await update(), renderingOf(call));
-  } catch (error) {
-    if (!(error instanceof RotundaError) || error.code !== 'not-found' || target.subresource !== undefined) throw error;
-  }
+  const updated = await updateIfAny(call, change, options, manager);
+  if (updated !== undefined) return sendObject(reply, 200, updated, renderingOf(call));
   const metadata = { ...ownMetadata(applied.metadata), name };
   const values = fieldValues({ metadata: applied.metadata, status: {} }, 'metadata');
   const managedFields = values.size === 0 ? undefined : [managedEntry(manager, values.keys(), time)];
@@ -55,31 +44,34 @@ export async function applyPatch(call: Call, options: WriteOptions): Promise<Fas
   return sendObject(reply, 201, created.text, renderingOf(call));
 }
 
+/** The stored text after the change; undefined when there is nothing to change and the path allows to create it. */
+async function updateIfAny(
+  { api, request, target }: Call,
+  change: (current: CertificateRequest) => CertificateRequest,
+  { dryRun }: WriteOptions,
+  manager: Manager,
+): Promise<string | undefined> {
+  const options = { endpoint: endpointOf(target), identity: request.identity, dryRun, fieldManager: manager.name };
+  try {
+    return await api.requests.update(target.name ?? '', change, options);
+  } catch (error) {
+    const missing = error instanceof RotundaError && error.code === 'not-found' && target.subresource === undefined;
+    if (!missing) throw error;
+    return undefined;
+  }
+}
+
 /** The body is YAML, of which JSON is a part. Kind and apiVersion must be there. */
 function decodeApplied(
   body: Buffer,
   options: WriteOptions,
 ): { value: Record<string, unknown>; warnings: readonly string[] } {
   const text = body.toString('utf8');
-  const isJson = text.trimStart().startsWith('{');
-  const typeMeta = isJson
-    ? undefined
-    : (safely(() => parseYaml(text)) as { kind?: unknown; apiVersion?: unknown } | null | undefined);
-  const { value, warnings } = decodeBody(body, isJson ? 'json' : 'yaml', expectedRequest, options.fieldValidation);
-  const given = (isJson ? value : (typeMeta ?? {})) as { kind?: unknown; apiVersion?: unknown };
-  if (given.kind === undefined || given.apiVersion === undefined) {
-    throw new RotundaError(
-      'bad-request',
-      `invalid object type: ${given.apiVersion === undefined ? '/' : String(given.apiVersion)}, Kind=${typeof given.kind === 'string' ? given.kind : ''}`,
-    );
+  const format = text.trimStart().startsWith('{') ? 'json' : 'yaml';
+  const { value, warnings } = decodeBody(body, format, expectedRequest, options.fieldValidation);
+  const { kind, apiVersion } = value as { kind?: string; apiVersion?: string };
+  if (kind === undefined || apiVersion === undefined) {
+    throw new RotundaError('bad-request', `invalid object type: ${apiVersion ?? '/'}, Kind=${kind ?? ''}`);
   }
   return { value, warnings };
-}
-
-function safely<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import type { CertificateRequest } from '../../../csr/types.js';
 import { RotundaError } from '../../../errors.js';
+import { changeFloor } from '../../../store/queries/changes.js';
 import type { Store } from '../../../store/types.js';
 import { resource } from '../kinds.js';
 import { matchesSelection, type Selection } from '../selectors.js';
@@ -24,10 +25,7 @@ export async function listAt(store: Store, revision: number, selection: Selectio
     .limit(mostChanged + 1)
     .execute();
   if (later.length > mostChanged) throw expired();
-  const floor = await db
-    .selectFrom('changes')
-    .select((query) => query.fn.min('revision').as('revision'))
-    .executeTakeFirst();
+  if ((await changeFloor(db)) > revision) throw expired();
   const texts = new Map<string, string>();
   const unchanged = await db
     .selectFrom('requests')
@@ -44,7 +42,8 @@ export async function listAt(store: Store, revision: number, selection: Selectio
       .where('revision', '<=', revision)
       .orderBy('revision', 'desc')
       .executeTakeFirst();
-    if (then === undefined && Number(floor?.revision ?? 0) > revision) throw expired();
+    // An object whose earlier entries are gone from the log was there, but nobody knows how.
+    if (then === undefined && (await firstAfter(store, name, revision)) !== 'ADDED') throw expired();
     texts.delete(name);
     if (then !== undefined && then.type !== 'DELETED') texts.set(name, then.object);
   }
@@ -52,4 +51,16 @@ export async function listAt(store: Store, revision: number, selection: Selectio
   return names
     .map((name) => texts.get(name) ?? '')
     .filter((text) => selection.everything || matchesSelection(selection, JSON.parse(text) as CertificateRequest));
+}
+
+async function firstAfter({ db }: Store, name: string, revision: number): Promise<string | undefined> {
+  const found = await db
+    .selectFrom('changes')
+    .select('type')
+    .where('resource', '=', resource)
+    .where('name', '=', name)
+    .where('revision', '>', revision)
+    .orderBy('revision')
+    .executeTakeFirst();
+  return found?.type;
 }

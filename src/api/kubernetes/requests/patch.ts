@@ -39,7 +39,12 @@ export async function patch(call: Call): Promise<FastifyReply> {
       warnings = patched.warnings;
       return tracked(current, wantedOf(patched.value), manager, nowText(call));
     },
-    { endpoint: endpointOf(call), identity: call.request.identity, dryRun: options.dryRun, fieldManager: manager.name },
+    {
+      endpoint: endpointOf(call.target),
+      identity: call.request.identity,
+      dryRun: options.dryRun,
+      fieldManager: manager.name,
+    },
   );
   warn(call.reply, warnings);
   return sendObject(call.reply, 200, text, renderingOf(call));
@@ -75,7 +80,7 @@ function decodePatched(
   patched: unknown,
   validation: FieldValidation,
 ): { value: Record<string, unknown>; warnings: readonly string[] } {
-  const text = Buffer.from(JSON.stringify(patched) ?? 'null');
+  const text = Buffer.from(JSON.stringify(patched));
   const result = decodeValue(patched, expectedRequest, validation === 'Strict' ? 'Warn' : validation, text);
   if (validation !== 'Strict' || result.warnings.length === 0) return result;
   const message = `Invalid value: ${JSON.stringify(text.toString('utf8'))}: strict decoding error: ${result.warnings.join(', ')}`;

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
 
 import { rfc3339 } from '../../../csr/time.js';
-import type { CertificateRequest, ObjectMeta, RequestSpec, RequestStatus, UpdateEndpoint } from '../../../csr/types.js';
+import type { CertificateRequest, ObjectMeta, RequestSpec, UpdateEndpoint } from '../../../csr/types.js';
 import { RotundaError } from '../../../errors.js';
 import { bodyOf, type Call, renderingOf, warn } from '../call.js';
 import { bodyFormat, decodeBody } from '../codec/decode.js';
@@ -9,6 +9,7 @@ import { expectedRequest } from '../kinds.js';
 import { entriesAfterUpdate, type Manager } from '../managed-fields.js';
 import { managerName, writeOptions } from '../options.js';
 import { sendObject } from '../render.js';
+import type { Target } from '../target.js';
 
 /** PUT of a request, its approval or its status. */
 export async function update(call: Call): Promise<FastifyReply> {
@@ -20,7 +21,7 @@ export async function update(call: Call): Promise<FastifyReply> {
   checkName(name, (value['metadata'] as Partial<ObjectMeta> | undefined)?.name);
   const manager = managerOf(call, options.fieldManager);
   const text = await api.requests.update(name, (current) => tracked(current, wantedOf(value), manager, nowText(call)), {
-    endpoint: endpointOf(call),
+    endpoint: endpointOf(target),
     identity: request.identity,
     dryRun: options.dryRun,
     fieldManager: manager.name,
@@ -30,7 +31,7 @@ export async function update(call: Call): Promise<FastifyReply> {
 }
 
 /** Which endpoint a path is. */
-export function endpointOf({ target }: Call): UpdateEndpoint {
+export function endpointOf(target: Target): UpdateEndpoint {
   return target.subresource === 'approval' || target.subresource === 'status' ? target.subresource : 'main';
 }
 
@@ -44,22 +45,28 @@ export function managerOf(call: Call, fieldManager: string | undefined): Manager
   return { name, operation: 'Update', ...(subresource === undefined ? {} : { subresource }) };
 }
 
+type ServerOwned = { readonly namespace?: string; readonly selfLink?: string };
+
 /** Decoded JSON data as the object that a client wants stored. */
 export function wantedOf(value: Readonly<Record<string, unknown>>): CertificateRequest {
-  const metadata = { ...(value['metadata'] as ObjectMeta | undefined) } as ObjectMeta & {
-    namespace?: string;
-    selfLink?: string;
-  };
-  delete metadata.namespace;
-  delete metadata.selfLink;
+  const {
+    namespace: _namespace,
+    selfLink: _selfLink,
+    ...metadata
+  } = (value['metadata'] ?? {}) as Partial<ObjectMeta> & ServerOwned;
   const { resourceVersion } = metadata;
-  if ((resourceVersion as string | undefined) !== undefined && !/^\d{1,19}$/.test(resourceVersion)) {
+  if (resourceVersion !== undefined && !/^\d{1,19}$/.test(resourceVersion)) {
     throw new RotundaError(
       'bad-request',
       `metadata.resourceVersion: Invalid value: ${JSON.stringify(resourceVersion)}: must be a decimal number`,
     );
   }
-  return { metadata, spec: (value['spec'] ?? {}) as RequestSpec, status: (value['status'] ?? {}) as RequestStatus };
+  // What is missing here is taken from the stored object, or refused, by the room that knows the rules.
+  return {
+    metadata: metadata as ObjectMeta,
+    spec: (value['spec'] ?? {}) as RequestSpec,
+    status: value['status'] ?? {},
+  };
 }
 
 /** The wanted object with its managedFields: what clients send there counts for nothing. */

@@ -1,5 +1,3 @@
-import type { ServerResponse } from 'node:http';
-
 import type { FastifyReply } from 'fastify';
 
 import { RotundaError } from '../../../errors.js';
@@ -10,15 +8,9 @@ import { listOptions, type ListOptions } from '../options.js';
 import { tableOptions } from '../render.js';
 import { getIfAny, notOlderThan, revisionOf } from '../requests/read.js';
 import { matchesSelection, parseSelection, type Selection } from '../selectors.js';
-import { statusOf } from '../status.js';
 import type { CertificateRequest } from '../../../csr/types.js';
-import { bookmarkFrame, errorFrame, eventFrame, eventOf, type Framing } from './frames.js';
-import { bookmarkMs, type WatchHandle } from './watches.js';
-
-/** A reader that is this many bytes behind is closed; it comes back where it was. */
-const mostBuffered = 4 * 1024 * 1024;
-/** Upstream's default: half an hour, up to twice that by chance so that not all come back at once. */
-const standardTimeoutMs = 1_800_000;
+import { bookmarkFrame, eventFrame, eventOf, type Framing } from './frames.js';
+import { openStream, type Stream } from './stream.js';
 
 /** GET of the collection with `watch`: answers at once and streams until its time is over. */
 export async function watch(call: Call): Promise<FastifyReply> {
@@ -30,7 +22,7 @@ export async function watch(call: Call): Promise<FastifyReply> {
   const response = reply.raw;
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
   response.flushHeaders();
-  const stream = openStream(api, call, { options, framing, response });
+  const stream = openStream(api, { request, response, options, framing });
   try {
     await feed(api, { selection, options, framing, stream });
   } catch (error) {
@@ -38,99 +30,6 @@ export async function watch(call: Call): Promise<FastifyReply> {
     stream.fail(error);
   }
   return reply;
-}
-
-type Stream = {
-  readonly open: () => boolean;
-  /** Writes; closes the connection of a reader that is too far behind. */
-  send(frame: string): void;
-  /** Writes and waits until the reader has taken most of it. */
-  sendPaced(frame: string): Promise<void>;
-  /** From here on bookmarks tell `feed.current()`. */
-  caughtUp(): void;
-  attach(subscription: Subscription): void;
-  fail(error: unknown): void;
-};
-
-type Opening = { readonly options: ListOptions; readonly framing: Framing; readonly response: ServerResponse };
-
-function openStream(api: Api, call: Call, { options, framing, response }: Opening): Stream {
-  const { identity } = call.request;
-  const now = api.clock.now().getTime();
-  let subscription: Subscription | undefined;
-  let live = false;
-  let open = true;
-  const handle: WatchHandle = {
-    response,
-    deadline:
-      now +
-      (options.timeoutSeconds === undefined || options.timeoutSeconds <= 0
-        ? standardTimeoutMs * (1 + Math.random())
-        : options.timeoutSeconds * 1000),
-    nextBookmark: now + bookmarkMs,
-    bookmark: () => {
-      if (open && live && options.allowWatchBookmarks) send(bookmarkFrame(api.store.feed.current(), false, framing));
-    },
-    allowed: () => {
-      const { ring, certificate, username } = identity;
-      return (
-        ring === undefined ||
-        certificate === undefined ||
-        api.bans.isBanned(ring, certificate.serial, username) === undefined
-      );
-    },
-    end: () => {
-      release();
-      response.end();
-    },
-  };
-  const release = (): void => {
-    open = false;
-    subscription?.close();
-    subscription = undefined;
-    api.watches.remove(handle);
-  };
-  const send = (frame: string): void => {
-    if (!open) return;
-    response.write(frame);
-    if (response.writableLength <= mostBuffered) return;
-    call.request.log.warn({ username: identity.username }, 'a watch reads too slowly and is closed');
-    release();
-    response.destroy();
-  };
-  response.once('close', release);
-  api.watches.add(handle);
-  return {
-    open: () => open,
-    send,
-    async sendPaced(frame) {
-      if (!open || response.write(frame)) return;
-      await drained(response);
-    },
-    caughtUp: () => {
-      live = true;
-    },
-    attach: (made) => {
-      if (open) subscription = made;
-      else made.close();
-    },
-    fail: (error) => {
-      if (!open) return;
-      send(errorFrame(statusOf(error)));
-      handle.end();
-    },
-  };
-}
-
-/** Resolves when the reader has taken what was written, or has gone. */
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      response.off('drain', finish).off('close', finish);
-      resolve();
-    };
-    response.on('drain', finish).on('close', finish);
-  });
 }
 
 type Feeding = {

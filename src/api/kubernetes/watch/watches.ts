@@ -1,8 +1,5 @@
-import type { ServerResponse } from 'node:http';
-
 /** One open watch, as the shared clock sees it. */
 export type WatchHandle = {
-  readonly response: ServerResponse;
   /** Milliseconds; the watch ends then. */
   readonly deadline: number;
   /** Milliseconds; a bookmark is due then. */

@@ -111,9 +111,9 @@ async function playWatch(player: Player, step: Step): Promise<unknown> {
   if (response.statusCode !== 200)
     return { status: response.statusCode, body: normalise(parse((await read(response)).toString()), player.names) };
   let text = '';
-  let ended = false;
+  const stream = { ended: false };
   const finish = (): void => {
-    ended = true;
+    stream.ended = true;
   };
   response
     .setEncoding('utf8')
@@ -125,8 +125,8 @@ async function playWatch(player: Player, step: Step): Promise<unknown> {
   const during: unknown[] = [];
   for (const inner of step.during ?? []) during.push(await playStep(player, inner));
   const end = Date.now() + (step.forMs ?? 800);
-  while (Date.now() < end && !ended) await sleep(50);
-  const closedByServer = ended;
+  while (Date.now() < end && !stream.ended) await sleep(50);
+  const closedByServer = stream.ended;
   request.destroy();
   const events = text
     .split('\n')
@@ -168,7 +168,7 @@ function bodyOf(step: Step): string | Buffer | undefined {
 
 function setField(object: Record<string, unknown>, [first = '', ...rest]: string[], value: unknown): void {
   if (rest.length > 0) setField((object[first] ??= {}) as Record<string, unknown>, rest, value);
-  else if (value === '__delete') delete object[first];
+  else if (value === '__delete') Reflect.deleteProperty(object, first);
   else object[first] = value;
 }
 

@@ -8,8 +8,9 @@ const collection = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 const badToken = 'aaaaaa.0123456789abcdef';
 
 /** The recording's users: the service's administrator, an unbound kubeadm token, a node, a user without rights. */
-export async function recordingUsers({ service, admin, client }: TestService): Promise<Record<string, User>> {
-  const asAdmin = client(admin);
+export async function recordingUsers(started: TestService): Promise<Record<string, User>> {
+  const { service, admin } = started;
+  const asAdmin = started.client(admin);
   const token = await service.context.tokens.create(
     { token: 'abcdef.0123456789abcdef', groups: ['system:bootstrappers:kubeadm:default-node-token'], ttlMs: 3_600_000 },
     await service.context.authenticator.authenticate({}),

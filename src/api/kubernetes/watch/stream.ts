@@ -1,0 +1,125 @@
+import type { ServerResponse } from 'node:http';
+
+import type { FastifyRequest } from 'fastify';
+
+import type { Identity } from '../../../identity/types.js';
+import type { Subscription } from '../../../store/types.js';
+import type { Api } from '../call.js';
+import type { ListOptions } from '../options.js';
+import { statusOf } from '../status.js';
+import { bookmarkFrame, errorFrame, type Framing } from './frames.js';
+import { bookmarkMs, type WatchHandle } from './watches.js';
+
+/** A reader that is this many bytes behind is closed; it comes back where it was. */
+const mostBuffered = 4 * 1024 * 1024;
+/** Upstream's default: half an hour, up to twice that by chance so that not all come back at once. */
+const standardTimeoutMs = 1_800_000;
+
+/** The answer of one watch while it is open. */
+export type Stream = {
+  readonly open: () => boolean;
+  /** Writes; closes the connection of a reader that is too far behind. */
+  send(frame: string): void;
+  /** Writes and waits until the reader has taken most of it. */
+  sendPaced(frame: string): Promise<void>;
+  /** From here on bookmarks tell the feed's position. */
+  caughtUp(): void;
+  attach(subscription: Subscription): void;
+  /** Sends the error as an event and ends. */
+  fail(error: unknown): void;
+};
+
+export type Opening = {
+  readonly request: FastifyRequest;
+  readonly response: ServerResponse;
+  readonly options: ListOptions;
+  readonly framing: Framing;
+};
+
+type State = { open: boolean; live: boolean; subscription: Subscription | undefined };
+
+/** Hands the response to the shared clock, which ends it in time. */
+export function openStream(api: Api, opening: Opening): Stream {
+  const { response } = opening;
+  const state: State = { open: true, live: false, subscription: undefined };
+  const handle = handleOf(api, opening, state);
+  const send = (frame: string): void => {
+    if (!state.open) return;
+    response.write(frame);
+    if (response.writableLength <= mostBuffered) return;
+    opening.request.log.warn({ username: opening.request.identity.username }, 'a watch reads too slowly and is closed');
+    handle.release();
+    response.destroy();
+  };
+  response.once('close', handle.release);
+  api.watches.add(handle);
+  return {
+    open: () => state.open,
+    send,
+    async sendPaced(frame) {
+      if (state.open && !response.write(frame)) await drained(response);
+    },
+    caughtUp: () => {
+      state.live = true;
+    },
+    attach: (subscription) => {
+      if (state.open) state.subscription = subscription;
+      else subscription.close();
+    },
+    fail: (error) => {
+      if (!state.open) return;
+      send(errorFrame(statusOf(error)));
+      handle.end();
+    },
+  };
+}
+
+function handleOf(
+  api: Api,
+  { request, response, options, framing }: Opening,
+  state: State,
+): WatchHandle & { readonly release: () => void } {
+  const now = api.clock.now().getTime();
+  const handle = {
+    deadline: now + timeoutOf(options.timeoutSeconds),
+    nextBookmark: now + bookmarkMs,
+    bookmark: () => {
+      if (!state.open || !state.live || !options.allowWatchBookmarks) return;
+      response.write(bookmarkFrame(api.store.feed.current(), false, framing));
+    },
+    allowed: () => mayStillSee(api, request.identity),
+    release: () => {
+      state.open = false;
+      state.subscription?.close();
+      state.subscription = undefined;
+      api.watches.remove(handle);
+    },
+    end: () => {
+      handle.release();
+      response.end();
+    },
+  };
+  return handle;
+}
+
+function timeoutOf(seconds: number | undefined): number {
+  return seconds === undefined || seconds <= 0 ? standardTimeoutMs * (1 + Math.random()) : seconds * 1000;
+}
+
+/** A certificate that is banned sees nothing more, although its connection is open. */
+function mayStillSee({ bans }: Api, { ring, certificate, username }: Identity): boolean {
+  return (
+    ring === undefined || certificate === undefined || bans.isBanned(ring, certificate.serial, username) === undefined
+  );
+}
+
+/** Resolves when the reader has taken what was written, or has gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      response.off('drain', finish).off('close', finish);
+      resolve();
+    };
+    response.on('drain', finish).on('close', finish);
+  });
+}
