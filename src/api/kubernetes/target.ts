@@ -25,6 +25,20 @@ export type Target = {
 
 export type Query = Readonly<Record<string, string | string[] | undefined>>;
 
+const collectionPath = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+/** What every kubelet begins with, read once. */
+const createTarget: Target = {
+  path: collectionPath,
+  isResource: true,
+  verb: 'create',
+  group: 'certificates.k8s.io',
+  version: 'v1',
+  resource: 'certificatesigningrequests',
+  tooDeep: false,
+  watch: false,
+  object: { group: 'certificates.k8s.io', resource: 'certificatesigningrequests', kind: 'CertificateSigningRequest' },
+};
+
 const readVerbs: Readonly<Record<string, string>> = {
   GET: 'get',
   HEAD: 'get',
@@ -45,6 +59,7 @@ export const decorator = 'target';
 /** Reads method, path and query into verb, resource and name, as upstream's RequestInfo does. */
 export function parseTarget(method: string, url: string, query: Query): Target {
   const path = url.split('?', 1)[0] ?? '';
+  if (path === collectionPath && method === 'POST') return createTarget;
   const parts = path
     .split('/')
     .filter((part) => part !== '')
@@ -118,6 +133,7 @@ function nameOfSelector(selector: string | string[] | undefined): string | undef
 }
 
 function decode(part: string): string {
+  if (!part.includes('%')) return part;
   try {
     return decodeURIComponent(part);
   } catch {

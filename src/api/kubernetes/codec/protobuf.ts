@@ -146,7 +146,7 @@ export type Envelope = { readonly apiVersion: string; readonly kind: string; rea
 
 /** Opens the envelope. Throws whatever the decoder throws on a damaged one. */
 export function openEnvelope(body: Buffer): Envelope {
-  const message = unknown.toObject(unknown.decode(body.subarray(protobufMagic.length))) as {
+  const message = unknown.decode(body.subarray(protobufMagic.length)) as unknown as {
     typeMeta?: { apiVersion?: string; kind?: string };
     raw?: Uint8Array;
   };
@@ -166,7 +166,7 @@ export function hasMessage(kind: string): boolean {
 export function decodeMessage(kind: string, raw: Uint8Array): unknown {
   const type = types.get(kind);
   if (type === undefined) throw new RangeError(`no message of kind ${kind}`);
-  return toJson(type, type.toObject(type.decode(raw), { longs: Number }));
+  return toJson(type, type.decode(raw) as unknown as Fields);
 }
 
 /** Encodes JSON data of a known kind with its envelope. */
@@ -182,13 +182,16 @@ export function encodeMessage(kind: string, apiVersion: string, value: unknown):
 
 type Fields = Record<string, unknown>;
 
+/** Only fields that were sent are own properties of a decoded message; the rest are defaults of its prototype. */
 function toJson(type: protobuf.Type, value: Fields): unknown {
   if (type.name === 'Time') return timeText(value);
   if (type.name === 'ExtraValue') return value['items'] ?? [];
   if (type.name === 'FieldsV1') return fieldsText(value['Raw']);
   return mapFields(type, value, (resolved, field, item) => {
     if (resolved !== undefined) return toJson(resolved, item as Fields);
-    return field.type === 'bytes' ? Buffer.from(item as Uint8Array).toString('base64') : item;
+    if (field.type === 'bytes') return Buffer.from(item as Uint8Array).toString('base64');
+    // 64-bit integers are objects where a library for them is installed.
+    return field.type === 'int64' ? Number(String(item)) : item;
   });
 }
 
@@ -208,9 +211,10 @@ function mapFields(
   convert: (resolved: protobuf.Type | undefined, field: protobuf.Field, item: unknown) => unknown,
 ): Fields {
   const result: Fields = {};
-  for (const field of type.fieldsArray) {
-    const given = value[field.name];
-    if (given === undefined || given === null) continue;
+  for (const name of Object.keys(value)) {
+    const field = Object.hasOwn(type.fields, name) ? type.fields[name] : undefined;
+    const given = value[name];
+    if (field === undefined || given === undefined || given === null) continue;
     const resolved = types.get(field.type);
     const one = (item: unknown): unknown => convert(resolved, field, item);
     const converted =
