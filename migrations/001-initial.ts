@@ -33,9 +33,7 @@ const indexes: readonly (readonly [table: string, name: string, columns: readonl
   ['tokens', 'node', ['node'], 'node is not null'],
   ['tokens', 'member', ['cluster', 'member'], 'cluster is not null'],
   ['nodes', 'state', ['state', 'name']],
-  ['changes', 'object', ['resource', 'name', 'revision']],
   ['audit_events', 'at', ['at']],
-  ['audit_events', 'object', ['resource', 'name', 'sequence']],
   ['idempotency_keys', 'created_at', ['created_at']],
 ];
 

@@ -57,6 +57,7 @@ export async function createCa(options: CaOptions): Promise<Ca> {
       signer: (ring) => find(state.signers, ring),
       ledger,
       random,
+      clock,
       rotundaRing: options.rotundaRing ?? 'rotunda',
       onStale: () => {
         reload().catch((error: unknown) => {
@@ -108,7 +109,7 @@ async function createMissing(
   if (missing.length === 0) return;
   const now = clock.now().getTime();
   const made = await Promise.all(
-    missing.map((ring) => makeAuthority(ring, 1, { keys, now, serial: serialNumber(random) })),
+    missing.map((ring) => makeAuthority(ring, 1, { keys, now, serial: serialNumber(random, now) })),
   );
   const stored = await store.write((tx) => storeRings(tx, made, { now, audit }));
   logger.info({ rings: stored }, stored.length > 0 ? 'rings created' : 'the rings were created by another replica');

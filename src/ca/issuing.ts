@@ -1,4 +1,4 @@
-import type { Random } from '../clock.js';
+import type { Clock, Random } from '../clock.js';
 import { RotundaError } from '../errors.js';
 import type { WriteTx } from '../store/types.js';
 import type { Ledger } from './ledger.js';
@@ -17,6 +17,7 @@ export type IssuingOptions = {
   readonly signer: (ring: string) => Signer;
   readonly ledger: Ledger;
   readonly random: Random;
+  readonly clock: Clock;
   readonly rotundaRing: string;
   /** Called when the database has another signer than the one in memory. */
   readonly onStale: () => void;
@@ -26,7 +27,7 @@ export type IssuingOptions = {
  * Issuing in the only order there is. Prepared and issued certificates are known by identity: an object that these
  * functions did not make, or one that was signed before, goes no further.
  */
-export function createIssuing({ signer, ledger, random, rotundaRing, onStale }: IssuingOptions): Issuing {
+export function createIssuing({ signer, ledger, random, clock, rotundaRing, onStale }: IssuingOptions): Issuing {
   const progress = new WeakMap<PreparedCertificate, Progress>();
   const issuedHere = new WeakSet<IssuedCertificate>();
   const recheck = createCheck();
@@ -42,7 +43,7 @@ export function createIssuing({ signer, ledger, random, rotundaRing, onStale }: 
       const current = signer(order.ring);
       checkOrder(order, current, rotundaRing);
       const prepared = prepareLeaf(order, current, {
-        serial: serialNumber(random),
+        serial: serialNumber(random, clock.now().getTime()),
         allowReservedGroups: order.ring === rotundaRing,
       });
       progress.set(prepared, { stage: 'prepared', signer: current });
@@ -83,14 +84,20 @@ function defect(what: string): RotundaError {
   return new RotundaError('internal', `issuing out of order: ${what}`);
 }
 
+/** Set in the first byte, so that every serial is positive, 16 octets long and needs no leading zero. */
+const serialPrefix = 0x40;
+
 /**
- * 126 random bits, RFC 5280 4.1.2.2: positive, never zero, of at most 20 octets. The first byte is 1 to 127, so that
- * every serial is 16 octets and none needs a leading zero. The ledger's primary key refuses a repeated one.
+ * `0x40`, the time in seconds (4 octets), 11 random octets: 88 random bits, where RFC 5280 4.1.2.2 asks for uniqueness
+ * and the CA/Browser Forum for 64 bits. Serials that grow with time keep the ledger's and the inventory's keys in the
+ * order of their rows, so that a batch of issuances touches few pages; the time is in notBefore anyway. The ledger's
+ * primary key refuses a repeated one.
  */
-export function serialNumber(random: Random): Buffer {
-  const serial = random.bytes(16);
-  // 0 and 128 both become 1 of 127 values; the bias costs less than a hundredth of a bit.
-  serial[0] = (serial[0] ?? 0) & 0x7f || 1;
+export function serialNumber(random: Random, now: number): Buffer {
+  const serial = Buffer.alloc(16);
+  serial[0] = serialPrefix;
+  serial.writeUInt32BE(Math.floor(now / 1000) % 2 ** 32, 1);
+  random.bytes(11).copy(serial, 5);
   return serial;
 }
 

@@ -17,7 +17,7 @@ type Subscriber = {
 };
 
 /** Changes kept in memory: a watch that begins where a list just ended is served without a query. */
-const remembered = 1_000;
+const remembered = 4_000;
 /** Rows per query of a replay. */
 const pageSize = 500;
 /** Between attempts to read the log while the database is away. */
