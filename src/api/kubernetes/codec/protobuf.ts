@@ -166,7 +166,7 @@ export function hasMessage(kind: string): boolean {
 export function decodeMessage(kind: string, raw: Uint8Array): unknown {
   const type = types.get(kind);
   if (type === undefined) throw new RangeError(`no message of kind ${kind}`);
-  return toJson(type, type.decode(raw) as unknown as Fields);
+  return toJson(type, type.decode(raw));
 }
 
 /** Encodes JSON data of a known kind with its envelope. */
