@@ -8,16 +8,20 @@ import { parseRequest } from './parse.js';
 import type { Parts } from './parts.js';
 import type { CertificateRequest } from './types.js';
 
-export type Names = { readonly csr: ReadCsr; readonly text: readonly string[] };
+/** Of the request with this `uid`; without names for one that does not parse. */
+export type Names = { readonly uid: string; readonly csr: ReadCsr | undefined; readonly text: readonly string[] };
 
 /** The exact names that a person is about to approve; undefined when there is no such request. */
 export async function namesForRecord(parts: Parts, name: string): Promise<Names | undefined> {
   const text = await findRequestObject(parts.store.db, name);
   if (text === undefined) return undefined;
-  const parsed = parseRequest(parseObject(text).spec.request, 'upstream');
-  if ('fault' in parsed) return undefined;
+  const { metadata, spec } = parseObject(text);
+  const { uid } = metadata;
+  const parsed = parseRequest(spec.request, 'upstream');
+  if ('fault' in parsed) return { uid, csr: undefined, text: [] };
   const { csr } = parsed;
   return {
+    uid,
     csr,
     text: [...csr.subject.map((a) => `${a.oid}:${a.value}`), ...csr.names.map((n) => `${n.kind}:${n.value}`)],
   };
@@ -40,7 +44,7 @@ export function mayDecide(
       'only administrators of this service make its administrators, operators and viewers',
     );
   }
-  if (profile?.approval === 'etcd-client' && names?.csr.commonName === 'root') {
+  if (profile?.approval === 'etcd-client' && names?.csr?.commonName === 'root') {
     throw requestForbidden(
       stored.metadata.name,
       'only administrators of this service make the administrator of etcd, root',

@@ -34,6 +34,8 @@ export async function update(parts: Parts, edit: Edit): Promise<Changed> {
   return parts.store.write(async (tx) => {
     const row = await findRequest(tx.db, name);
     if (row === undefined) throw requestNotFound(name);
+    // Another request took the name since: its names are not those that were read.
+    if (options.endpoint === 'approval' && names?.uid !== row.uid) throw requestConflict(name, modified);
     const stored = parseObject(row.object);
     const prepared = preparedEdit(parts, edit, stored, now);
     mayDecide(parts, options.identity, prepared, stored, names);
