@@ -7,6 +7,7 @@ import { hasCondition } from './conditions.js';
 import { copyOf, parseObject, textOf, withCondition } from './object.js';
 import { type Parts, record, resource, service } from './parts.js';
 import type { Plan } from './plan.js';
+import { isRequesterBanned } from './requester.js';
 import { changeRequest } from './rows.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, Decision } from './types.js';
@@ -65,6 +66,10 @@ async function recordIssued(parts: Parts, tx: WriteTx, work: Work, issued: Issue
   const revision = tx.nextRevision();
   const now = parts.clock.now().getTime();
   const { name, uid } = work.request.metadata;
+  if (work.by === undefined && (await isRequesterBanned(tx, work.plan.facts.identity))) {
+    await discard(parts, tx, work, { now, why: 'who asked for it was banned in the meantime' });
+    return undefined;
+  }
   let request = withCertificate(work, work.request, issued, now);
   let text = textOf(request, revision);
   const row = {
@@ -80,7 +85,7 @@ async function recordIssued(parts: Parts, tx: WriteTx, work: Work, issued: Issue
     const current = await findRequest(tx.db, name);
     const object = current?.uid === uid ? parseObject(current.object) : undefined;
     if (current === undefined || object === undefined || !isIssuable(object, work)) {
-      await discard(parts, tx, work, now);
+      await discard(parts, tx, work, { now, why: 'the request was deleted, denied or answered in the meantime' });
       return undefined;
     }
     request = withCertificate(work, object, issued, now);
@@ -116,8 +121,8 @@ function isIssuable(request: CertificateRequest, work: Work): boolean {
 }
 
 /** Signed, and not given to anybody: the ledger keeps it as intended, and the record says why. */
-function discard(parts: Parts, tx: WriteTx, work: Work, now: number): Promise<void> {
-  const detail = { serial: work.prepared.serial, why: 'the request was deleted, denied or answered in the meantime' };
+function discard(parts: Parts, tx: WriteTx, work: Work, { now, why }: { now: number; why: string }): Promise<void> {
+  const detail = { serial: work.prepared.serial, why };
   return record(parts, tx, {
     action: 'certificate.discarded',
     actor: service,

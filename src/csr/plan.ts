@@ -8,6 +8,7 @@ import { gatherFacts } from './facts.js';
 import { validityOf } from './lifetime.js';
 import { leafOrder, nodeOf } from './order.js';
 import type { Parts } from './parts.js';
+import { isRequesterBanned } from './requester.js';
 import type { CertificateRequest, Decision, Profile, RequestFacts } from './types.js';
 
 /** What shall become of a request, and for an approved one its certificate, ready to be signed. */
@@ -74,11 +75,13 @@ export function prepare(
 
 /**
  * The write that must be durable before the signature: the claim on what entitles to it, and the ledger. Throws
- * 'forbidden' when the claim is refused, 'conflict' when the ring signs with another key by now.
+ * 'forbidden' when the claim is refused or the caller banned by now, 'conflict' when the ring signs with another key by now.
  */
 export async function intend(parts: Parts, tx: WriteTx, plan: Plan, prepared: PreparedCertificate): Promise<void> {
   const { profile, csr, facts } = plan;
   const { serial } = prepared;
+  if (await isRequesterBanned(tx, facts.identity))
+    throw new RotundaError('forbidden', `${facts.identity.username} has been banned`);
   const node = profile.approval === 'node-client' ? nodeOf(profile, csr) : undefined;
   const { token } = facts.identity;
   if (token !== undefined)

@@ -1,5 +1,7 @@
 import type { Identity, Role, Tokens } from '../identity/types.js';
+import { isBannedNow } from '../store/queries/bans.js';
 import type { RequestRow } from '../store/queries/requests.js';
+import type { WriteTx } from '../store/types.js';
 import type { CertificateRequest } from './types.js';
 
 /** What is kept of an identity beside what the object says. */
@@ -47,4 +49,10 @@ export function bannedSince(
   const kept = JSON.parse(row.requester) as Requester;
   if (kept.ring === undefined || kept.serial === undefined) return undefined;
   return banOf(kept.ring, kept.serial)?.reason;
+}
+
+/** Whether who asks was banned after authentication, as this transaction sees it: one query, for certificates only. */
+export async function isRequesterBanned(tx: WriteTx, { ring, certificate, username }: Identity): Promise<boolean> {
+  if (ring === undefined) return false;
+  return isBannedNow(tx.db, { ring, serial: certificate?.serial ?? '', commonName: username });
 }

@@ -1,4 +1,4 @@
-import { liveCertificates, markRevoked } from '../store/queries/bans.js';
+import { certificatesOnTheirWay, liveCertificates, markRevoked } from '../store/queries/bans.js';
 import type { WriteTx } from '../store/types.js';
 import type { Bans } from './types.js';
 
@@ -24,7 +24,10 @@ export async function banSerial(
   });
 }
 
-/** Bans every live certificate of a node or etcd member but `except`. Returns their serials. */
+/**
+ * Bans every live certificate of a node or etcd member but `except`, and without `issuedBefore` a node's that are being
+ * signed too. Returns their serials.
+ */
 export async function banCertificatesOf(
   tx: WriteTx,
   bans: Bans,
@@ -35,6 +38,9 @@ export async function banCertificatesOf(
   const doomed = live.filter(
     (row) => row.serial !== cause.except && row.issued_at <= (cause.issuedBefore ?? Number.POSITIVE_INFINITY),
   );
-  for (const row of doomed) await banSerial(tx, bans, row, cause);
-  return doomed.map((row) => row.serial);
+  const onTheirWay =
+    'node' in owner && cause.issuedBefore === undefined ? await certificatesOnTheirWay(tx.db, owner.node) : [];
+  const all = [...doomed, ...onTheirWay.filter((row) => row.serial !== cause.except)];
+  for (const row of all) await banSerial(tx, bans, row, cause);
+  return all.map((row) => row.serial);
 }

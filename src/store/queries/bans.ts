@@ -1,4 +1,4 @@
-import type { Kysely, Selectable, Transaction } from 'kysely';
+import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 
 import { insertRow, prepared } from '../precompiled.js';
 import type { Schema } from '../schema.js';
@@ -75,6 +75,18 @@ export function liveCertificates(
     .where('revoked_at', 'is', null);
   if ('node' in owner) return query.where('node', '=', owner.node).execute();
   return query.where('cluster', '=', owner.cluster).where('member', '=', owner.member).execute();
+}
+
+/** Serials for a node that are on their way: in the ledger as intended, and not yet in the inventory. */
+export function certificatesOnTheirWay(db: Kysely<Schema>, node: string): Promise<{ serial: string; ring: string }[]> {
+  return db
+    .selectFrom('ledger')
+    .innerJoin('requests', 'requests.name', 'ledger.request_name')
+    .select(['ledger.serial', 'ledger.ring'])
+    .where(sql<boolean>`ledger.state = 'intended'`)
+    .whereRef('requests.uid', '=', 'ledger.request_uid')
+    .where('requests.node', '=', node)
+    .execute();
 }
 
 /** The ring that a serial was signed in, by the ledger: it knows serials whose certificate is not recorded yet. */
