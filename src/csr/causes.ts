@@ -1,4 +1,4 @@
-import type { FieldCause } from '../errors.js';
+import { type FieldCause, RotundaError } from '../errors.js';
 
 /** Causes in the words of upstream's field errors; `value` is printed as Go would print it. */
 export function required(field: string, detail = ''): FieldCause {
@@ -32,4 +32,19 @@ export function forbidden(field: string, detail: string): FieldCause {
 
 export function tooLong(field: string, bytes: number): FieldCause {
   return { field, reason: 'FieldValueTooLong', message: `Too long: may not be more than ${String(bytes)} bytes` };
+}
+
+/** More than any sound object has. */
+const mostEntries = 1000;
+
+/**
+ * Bounds what is looked at entry by entry: each may break rules and each broken rule is told, so that an answer could
+ * be a hundred times as long as its request. Throws RotundaError 'too-large'.
+ */
+export function requireFew(field: string, count: number): void {
+  if (count <= mostEntries) return;
+  throw new RotundaError(
+    'too-large',
+    `${field}: must have at most ${String(mostEntries)} entries, not ${String(count)}`,
+  );
 }

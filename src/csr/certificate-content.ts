@@ -1,6 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 
-const block = /-----BEGIN ([^\n]*?)-----[ \t\r]*\n([\s\S]*?)-----END \1-----/g;
+/** Bytes; many times the longest chain. It also bounds how long looking for blocks takes. */
+const longest = 64 * 1024;
+const block = /^-----BEGIN ([^\n]*?)-----[ \t\r]*\n([\s\S]*?)-----END \1-----/gm;
 
 /**
  * What is wrong with a certificate that a signer stores through the status endpoint, in upstream's words; undefined
@@ -9,6 +11,7 @@ const block = /-----BEGIN ([^\n]*?)-----[ \t\r]*\n([\s\S]*?)-----END \1-----/g;
  */
 export function certificateContentFault(base64: string): string | undefined {
   const text = Buffer.from(base64, 'base64').toString('latin1');
+  if (text.length > longest) return `must be at most ${String(longest)} bytes`;
   let certificates = 0;
   for (const match of text.matchAll(block)) {
     const label = match[1] ?? '';

@@ -1,5 +1,5 @@
 import type { FieldCause } from '../errors.js';
-import { duplicate, forbidden, invalidValue, notSupported, required } from './causes.js';
+import { duplicate, forbidden, invalidValue, notSupported, required, requireFew } from './causes.js';
 import type { CertificateRequest, Condition } from './types.js';
 
 const field = 'status.conditions';
@@ -13,6 +13,7 @@ export function hasCondition(request: CertificateRequest, type: string): boolean
 /** Upstream's validateConditions. An object that broke a rule before may keep breaking that one. */
 export function conditionCauses(wanted: CertificateRequest, stored?: CertificateRequest): FieldCause[] {
   const conditions = wanted.status.conditions ?? [];
+  requireFew(field, conditions.length);
   const bothAllowed = stored !== undefined && hasCondition(stored, 'Approved') && hasCondition(stored, 'Denied');
   const causes: FieldCause[] = [];
   const seen = new Set<string>();

@@ -1,12 +1,12 @@
 import type { FieldCause } from '../errors.js';
-import { forbidden, invalidValue, required, tooLong } from './causes.js';
+import { forbidden, invalidValue, required, requireFew, tooLong } from './causes.js';
 import { labelValueMessages, pathSegmentMessages, qualifiedNameMessages } from './syntax.js';
 import type { ObjectMeta } from './types.js';
 
 const largestAnnotations = 256 * 1024;
 const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
 
-/** Upstream's ValidateObjectMeta for a cluster-scoped object whose name has no rule of its own, in its order of causes. */
+/** Upstream's ValidateObjectMeta for a cluster-scoped object whose name has no rule of its own, in its order of causes. Throws 'too-large'. */
 export function metadataCauses(metadata: Partial<ObjectMeta>): FieldCause[] {
   const causes: FieldCause[] = [];
   if (metadata.name === undefined || metadata.name === '') {
@@ -38,7 +38,9 @@ export function newFinalizerCauses(wanted: ObjectMeta, stored: ObjectMeta): Fiel
 }
 
 function labelCauses(labels: Readonly<Record<string, string>>): FieldCause[] {
-  return Object.entries(labels).flatMap(([key, value]) => [
+  const entries = Object.entries(labels);
+  requireFew('metadata.labels', entries.length);
+  return entries.flatMap(([key, value]) => [
     ...qualifiedNameMessages(key).map((message) => invalidValue('metadata.labels', key, message)),
     ...labelValueMessages(value).map((message) => invalidValue('metadata.labels', value, message)),
   ]);
@@ -48,7 +50,9 @@ function annotationCauses(annotations: Readonly<Record<string, string>>): FieldC
   const field = 'metadata.annotations';
   const causes: FieldCause[] = [];
   let size = 0;
-  for (const [key, value] of Object.entries(annotations)) {
+  const entries = Object.entries(annotations);
+  requireFew(field, entries.length);
+  for (const [key, value] of entries) {
     causes.push(...qualifiedNameMessages(key.toLowerCase()).map((message) => invalidValue(field, key, message)));
     size += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
@@ -57,6 +61,7 @@ function annotationCauses(annotations: Readonly<Record<string, string>>): FieldC
 }
 
 function ownerCauses(owners: readonly Readonly<Record<string, unknown>>[]): FieldCause[] {
+  requireFew('metadata.ownerReferences', owners.length);
   return owners.flatMap((owner, index) =>
     ['apiVersion', 'kind', 'name', 'uid']
       .filter((key) => owner[key] === undefined || owner[key] === '')
@@ -72,6 +77,7 @@ function ownerCauses(owners: readonly Readonly<Record<string, unknown>>[]): Fiel
 
 function finalizerCauses(finalizers: readonly string[]): FieldCause[] {
   const field = 'metadata.finalizers';
+  requireFew(field, finalizers.length);
   const causes = finalizers.flatMap((finalizer) => {
     const messages = qualifiedNameMessages(finalizer);
     if (messages.length === 0 && !finalizer.includes('/') && !standardFinalizers.has(finalizer)) {

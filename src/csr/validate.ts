@@ -1,6 +1,6 @@
 import { knownUsages } from '../ca/x509/usages.js';
 import type { FieldCause } from '../errors.js';
-import { duplicate, invalidValue, notSupported, required } from './causes.js';
+import { duplicate, invalidValue, notSupported, required, requireFew } from './causes.js';
 import { requestInvalid } from './errors.js';
 import { metadataCauses, pathNameCauses } from './metadata.js';
 import type { ParsedCsr } from './parse.js';
@@ -13,7 +13,7 @@ const supportedUsages = [...knownUsages].sort();
 
 /**
  * Upstream's ValidateCertificateSigningRequestCreate: every broken rule in upstream's order and words. Throws
- * RotundaError 'invalid'.
+ * RotundaError 'invalid', 'too-large'.
  */
 export function validateCreate(metadata: Partial<ObjectMeta>, spec: Partial<RequestSpec>, parsed: ParsedCsr): void {
   const name = metadata.name ?? '';
@@ -31,6 +31,7 @@ export function validateCreate(metadata: Partial<ObjectMeta>, spec: Partial<Requ
 
 function usageCauses(list: readonly string[]): FieldCause[] {
   if (list.length === 0) return [required('spec.usages')];
+  requireFew('spec.usages', list.length);
   const causes: FieldCause[] = [];
   for (const [index, usage] of list.entries()) {
     if (!usages.has(usage)) causes.push(notSupported(`spec.usages[${String(index)}]`, usage, supportedUsages));

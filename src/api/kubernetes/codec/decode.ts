@@ -1,7 +1,7 @@
 import { RotundaError } from '../../../errors.js';
 import { unknownInput } from '../status.js';
 import { type Conformance, conform, ShapeError } from './conform.js';
-import { mayHaveDuplicates, scanJson } from './json-scan.js';
+import { isTooDeep, mayHaveDuplicates, scanJson } from './json-scan.js';
 import { decodeMessage, openEnvelope, protobufMagic } from './protobuf.js';
 import type { StructShape } from './schema.js';
 import { parseYaml } from './yaml.js';
@@ -44,6 +44,8 @@ export function bodyFormat(contentType: string | undefined): BodyFormat {
  */
 export function decodeBody(body: Buffer, format: BodyFormat, expected: Expected, validation: FieldValidation): Decoded {
   if (format === 'protobuf') return { value: fromProtobuf(body, expected), warnings: [] };
+  if (format === 'yaml' && body.length > longestYaml)
+    throw new RotundaError('too-large', `YAML of more than ${String(longestYaml)} bytes is not read; send JSON`);
   const text = body.toString('utf8');
   const parsed = format === 'json' ? fromJson(text, body, expected) : fromYaml(text, body, expected);
   return decodeValue(parsed, expected, validation, body, format === 'json' ? text : undefined);
@@ -69,7 +71,7 @@ export function decodeValue(
     ...notes.unknown.map((path) => `unknown field "${path}"`),
   ];
   if (validation === 'Strict' && warnings.length > 0)
-    throw unusable(label, expected, `strict decoding error: ${warnings.join(', ')}`);
+    throw unusable(label, expected, `strict decoding error: ${listed(warnings)}`);
   return { value, warnings };
 }
 
@@ -85,14 +87,13 @@ function shaped(parsed: unknown, expected: Expected, notes: Conformance, label: 
 }
 
 function fromJson(text: string, body: Buffer, expected: Expected): unknown {
+  const refused = (fault: string): RotundaError =>
+    unrecognized(`couldn't get version/kind; json parse error: ${fault}`, body, expected);
+  if (isTooDeep(text)) throw refused('exceeded max depth');
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw unrecognized(
-      `couldn't get version/kind; json parse error: ${scanJson(text).error ?? 'invalid JSON'}`,
-      body,
-      expected,
-    );
+    throw refused(scanJson(text).error ?? 'invalid JSON');
   }
 }
 
@@ -194,6 +195,20 @@ function unrecognized(message: string, body: Buffer, expected: Expected): Rotund
     'bad-request',
     `the object provided is unrecognized (must be of type ${expected.kind}): ${message} (${summaryOf(body)})`,
   );
+}
+
+const longestList = 16 * 1024;
+/** Bytes. Reading YAML takes some 2 µs for each, while nothing else is served. */
+const longestYaml = 256 * 1024;
+
+/** What is wrong, as upstream joins it, without becoming many times as long as the body: a path may be very long. */
+export function listed(warnings: readonly string[]): string {
+  let text = '';
+  for (const [index, warning] of warnings.entries()) {
+    if (text.length + warning.length > longestList) return `${text} and ${String(warnings.length - index)} more`;
+    text += index === 0 ? warning : `, ${warning}`;
+  }
+  return text;
 }
 
 const summaryBytes = 30;

@@ -3,7 +3,10 @@ export type JsonScan = { readonly error?: string; readonly duplicates: readonly 
 
 type Cursor = { readonly text: string; at: number; depth: number; readonly duplicates: string[] };
 
-const maxDepth = 10_000;
+/** Go reads ten times as deep; nothing sound is, and what looks through a value here does so by recursion. */
+const maxDepth = 1000;
+/** Characters. Texts that are shorter, as those of kubelets are, cannot be so deep that it matters. */
+const shallow = 4096;
 const endOfInput = 'unexpected end of JSON input';
 
 /** Thrown inside this file only, to leave the recursion. */
@@ -24,6 +27,18 @@ export function scanJson(text: string): JsonScan {
     if (error instanceof ScanError) return { error: error.message, duplicates: cursor.duplicates };
     throw error;
   }
+}
+
+/** Whether arrays and objects are nested deeper than anything here follows. Exact for valid JSON. */
+export function isTooDeep(text: string): boolean {
+  if (text.length < shallow) return false;
+  let depth = 0;
+  for (const [found] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
+    if (found === '[' || found === '{') depth += 1;
+    else if (found === ']' || found === '}') depth -= 1;
+    if (depth > maxDepth) return true;
+  }
+  return false;
 }
 
 /** Whether some object of the text may have a key twice: exact when it says no. `keys` is how many the parsed value has. */

@@ -1,5 +1,7 @@
 import protobuf from 'protobufjs';
 
+import { isTooDeep } from './json-scan.js';
+
 /** Four bytes before every Kubernetes protobuf body: `k8s` and NUL. */
 export const protobufMagic = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
 
@@ -237,5 +239,8 @@ function timeText(value: Fields): string | undefined {
 }
 
 function fieldsText(raw: unknown): unknown {
-  return raw === undefined ? undefined : (JSON.parse(Buffer.from(raw as Uint8Array).toString('utf8')) as unknown);
+  if (raw === undefined) return undefined;
+  const text = Buffer.from(raw as Uint8Array).toString('utf8');
+  if (isTooDeep(text)) throw new Error('exceeded max depth');
+  return JSON.parse(text) as unknown;
 }

@@ -3,8 +3,8 @@ import type { FastifyReply } from 'fastify';
 import type { CertificateRequest } from '../../../csr/types.js';
 import { invalid, RotundaError } from '../../../errors.js';
 import { bodyOf, type Call, renderingOf, warn } from '../call.js';
-import { decodeValue, type FieldValidation } from '../codec/decode.js';
-import { scanJson } from '../codec/json-scan.js';
+import { decodeValue, type FieldValidation, listed } from '../codec/decode.js';
+import { isTooDeep, scanJson } from '../codec/json-scan.js';
 import { expectedRequest } from '../kinds.js';
 import { writeOptions } from '../options.js';
 import { objectText, sendObject } from '../render.js';
@@ -53,6 +53,7 @@ export async function patch(call: Call): Promise<FastifyReply> {
 function parsePatch(body: Buffer, type: PatchType): unknown {
   const text = body.toString('utf8');
   const bad = (message: string): RotundaError => new RotundaError('bad-request', `error decoding patch: ${message}`);
+  if (isTooDeep(text)) throw bad('exceeded max depth');
   let value: unknown;
   try {
     value = JSON.parse(text) as unknown;
@@ -83,6 +84,6 @@ function decodePatched(
   const text = Buffer.from(JSON.stringify(patched));
   const result = decodeValue(patched, expectedRequest, validation === 'Strict' ? 'Warn' : validation, text);
   if (validation !== 'Strict' || result.warnings.length === 0) return result;
-  const message = `Invalid value: ${JSON.stringify(text.toString('utf8'))}: strict decoding error: ${result.warnings.join(', ')}`;
+  const message = `Invalid value: ${JSON.stringify(text.toString('utf8'))}: strict decoding error: ${listed(result.warnings)}`;
   throw invalid([{ field: 'patch', reason: 'FieldValueInvalid', message }], {});
 }
