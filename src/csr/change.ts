@@ -2,7 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { Identity } from '../identity/types.js';
 import type { WriteTx } from '../store/types.js';
-import { deleteRequest, findRequest, findRequestObject, type RequestRow } from '../store/queries/requests.js';
+import {
+  changeRequest,
+  deleteRequest,
+  findRequest,
+  findRequestObject,
+  type RequestRow,
+} from '../store/queries/requests.js';
 import { admitApproval, admitSigning } from './admission.js';
 import { mayDecide, namesForRecord } from './approver.js';
 import { hasCondition } from './conditions.js';
@@ -11,7 +17,6 @@ import { withoutHold } from './hold.js';
 import { updatedFields } from './managed-fields.js';
 import { parseObject, stateOf, textOf } from './object.js';
 import { type Parts, record, resource } from './parts.js';
-import { changeRequest } from './rows.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, Condition, UpdateOptions } from './types.js';
 import { isSame, prepareUpdate, validateUpdate } from './update.js';

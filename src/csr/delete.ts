@@ -1,10 +1,9 @@
 import { RotundaError } from '../errors.js';
 import type { WriteTx } from '../store/types.js';
-import { deleteRequest, findRequest, type RequestRow } from '../store/queries/requests.js';
+import { changeRequest, deleteRequest, findRequest, type RequestRow } from '../store/queries/requests.js';
 import { deleteConflict, requestNotFound } from './errors.js';
 import { copyOf, parseObject, stateOf, textOf } from './object.js';
 import { type Parts, record, resource } from './parts.js';
-import { changeRequest } from './rows.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, DeleteOptions, Preconditions } from './types.js';
 

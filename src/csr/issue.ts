@@ -1,14 +1,13 @@
 import type { IssuedCertificate, PreparedCertificate } from '../ca/types.js';
 import type { Identity } from '../identity/types.js';
 import type { WriteTx } from '../store/types.js';
-import { findRequest } from '../store/queries/requests.js';
+import { changeRequest, findRequest } from '../store/queries/requests.js';
 import { withoutHold } from './hold.js';
 import { hasCondition } from './conditions.js';
 import { copyOf, parseObject, textOf, withCondition } from './object.js';
 import { type Parts, record, resource, service } from './parts.js';
 import type { Plan } from './plan.js';
 import { isRequesterBanned } from './requester.js';
-import { changeRequest } from './rows.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, Decision } from './types.js';
 

@@ -1,6 +1,6 @@
 import { RotundaError } from '../errors.js';
 import type { Identity } from '../identity/types.js';
-import { findRequest, type RequestRow } from '../store/queries/requests.js';
+import { changeRequest, findRequest, type RequestRow } from '../store/queries/requests.js';
 import { type StoredCase, caseOf } from './case.js';
 import { hasCondition } from './conditions.js';
 import { firstViolation } from './evaluate.js';
@@ -8,7 +8,6 @@ import { issue } from './issue.js';
 import { parseObject, stateOf, textOf, withCondition } from './object.js';
 import { type Parts, record, resource, service } from './parts.js';
 import { intend, type Plan, prepare } from './plan.js';
-import { changeRequest } from './rows.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest } from './types.js';
 

@@ -1,5 +1,5 @@
 import { RotundaError } from '../errors.js';
-import { findRequest, type RequestRow } from '../store/queries/requests.js';
+import { changeRequest, findRequest, type RequestRow, unsettledRequests } from '../store/queries/requests.js';
 import { type StoredCase, caseOf } from './case.js';
 import { recordDecision } from './decision-record.js';
 import { nextLook, withHold, withoutHold } from './hold.js';
@@ -8,7 +8,6 @@ import { stateOf, textOf, withCondition } from './object.js';
 import { issueApproved } from './override.js';
 import { type Parts, resource } from './parts.js';
 import { intend, type Plan, planFor, refused } from './plan.js';
-import { changeRequest, unsettledRequests } from './rows.js';
 import { rfc3339 } from './time.js';
 
 /** A stored request and what shall become of it now. */

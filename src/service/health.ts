@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 import type { Context } from '../context.js';
+import { countHeldRequests } from '../store/queries/requests.js';
 
 /** Rows that a scrape counts leaves for, with the label that names each. */
 const horizons = [
@@ -73,12 +74,7 @@ function fillGauges(context: Context): void {
       if (within !== undefined) gauges.certificatesExpiring.set({ ring, within }, count);
     }
     gauges.secondsToFirstExpiry.set(expiry.next === undefined ? Number.POSITIVE_INFINITY : (expiry.next - now) / 1000);
-    const held = await context.store.db
-      .selectFrom('requests')
-      .select((query) => query.fn.countAll<number>().as('count'))
-      .where('held', '=', 1)
-      .executeTakeFirstOrThrow();
-    gauges.requestsHeld.set(Number(held.count));
+    gauges.requestsHeld.set(await countHeldRequests(context.store.db));
     gauges.authorityExpiry.reset();
     for (const authority of context.ca.authorities()) {
       const notAfter = Math.max(...authority.certificates.map((certificate) => certificate.facts.notAfter));
