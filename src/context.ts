@@ -53,7 +53,7 @@ export type ContextOverrides = { readonly clock?: Clock; readonly random?: Rando
 export async function createContext(config: Config, overrides: ContextOverrides = {}): Promise<Context> {
   const clock = overrides.clock ?? { now: () => new Date() };
   const random = overrides.random ?? { bytes: randomBytes };
-  const logger = overrides.logger ?? pino({ level: config.log.level });
+  const logger = overrides.logger ?? pino({ level: config.log.level }, pino.destination(2));
   const metrics = createMetrics();
   const store = await openStore({ url: config.storeUrl, logger, clock });
   try {
@@ -65,66 +65,51 @@ export async function createContext(config: Config, overrides: ContextOverrides 
 }
 
 type Base = Pick<Context, 'config' | 'clock' | 'random' | 'logger' | 'metrics' | 'store'>;
+type Keys = Pick<Context, 'kek' | 'audit' | 'ca' | 'bans'>;
+type Fleet = Pick<Context, 'nodes' | 'etcd'>;
 
 async function wire(base: Base): Promise<Context> {
   const { config, clock, random, logger, metrics, store } = base;
   const { topology } = config;
-  const kek = await openKeyEncryptionKey(config.keyEncryptionKey, { store, random });
-  const audit = createAudit({ logger });
-  const ca = await createCa({
-    store,
-    kek,
-    clock,
-    random,
-    audit,
-    rings: config.rings,
-    logger,
-    rotundaRing: topology.rotunda,
-  });
-  const bans = await createBans({ store, clock });
+  const keys = await openKeys(base);
+  const { kek, audit, ca, bans } = keys;
   // Enrolment re-opens waiting requests, and requests need enrolment: the loop is closed here, once.
-  let waiting: Requests | undefined;
-  const factsChanged: FactsChanged = (scope) => {
-    waiting?.reconsider(scope).catch((error: unknown) => {
+  const waiting: { requests?: Requests } = {};
+  const fleet = createFleet(base, keys, (scope) => {
+    waiting.requests?.reconsider(scope).catch((error: unknown) => {
       logger.error({ err: error }, 'cannot reconsider requests');
     });
-  };
-  const common = { store, clock, random, audit, bans, factsChanged };
-  const nodes = createNodes({ ...common, clientRing: topology.kubernetesClient });
-  const etcdRings = [...new Set([topology.etcdPeer, topology.etcdServer, topology.etcdClient])];
-  const etcd = createEtcdClusters({ ...common, rings: etcdRings });
-  const tokens = createTokens({ store, kek, clock, random, audit, nodes, etcd, bans, topology });
-  const authenticator = createAuthenticator({ store, ca, tokens, nodes, bans, clock, topology, logger });
-  const revocation = createRevocation({ store, bans, clock, audit });
-  const requests = createRequests({
-    store,
-    ca,
-    tokens,
-    nodes,
-    etcd,
-    bans,
-    clock,
-    random,
-    audit,
-    metrics,
-    profiles: config.profiles,
-    nodeApproval: config.nodeApproval,
-    logger,
   });
-  waiting = requests;
+  const common = { store, clock, random, audit, bans, ...fleet };
+  const tokens = createTokens({ ...common, kek });
+  const { profiles, nodeApproval } = config;
+  const requests = createRequests({ ...common, ca, tokens, metrics, profiles, nodeApproval, logger });
+  waiting.requests = requests;
   return {
     ...base,
-    kek,
-    audit,
-    ca,
-    bans,
-    nodes,
-    etcd,
+    ...keys,
+    ...fleet,
     tokens,
-    revocation,
-    authenticator,
+    revocation: createRevocation({ store, bans, clock, audit }),
+    authenticator: createAuthenticator({ store, ca, tokens, nodes: fleet.nodes, bans, clock, topology, logger }),
     authorize,
     requests,
     close: () => store.close(),
+  };
+}
+
+async function openKeys({ config, clock, random, logger, store }: Base): Promise<Keys> {
+  const kek = await openKeyEncryptionKey(config.keyEncryptionKey, { store, random });
+  const audit = createAudit({ logger });
+  const { rings, topology } = config;
+  const ca = await createCa({ store, kek, clock, random, audit, rings, logger, rotundaRing: topology.rotunda });
+  return { kek, audit, ca, bans: await createBans({ store }) };
+}
+
+function createFleet({ config, clock, random, store }: Base, { audit, bans }: Keys, factsChanged: FactsChanged): Fleet {
+  const common = { store, clock, random, audit, bans, factsChanged };
+  return {
+    nodes: createNodes({ ...common, clientRing: config.topology.kubernetesClient }),
+    etcd: createEtcdClusters(common),
   };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { parseDocument } from 'yaml';
-import { z } from 'zod';
+import { type z } from 'zod';
 
 import { builtInProfiles, buildProfile } from '../csr/profiles.js';
 import type { Profile } from '../csr/types.js';

@@ -4,7 +4,7 @@ import type { Lifetimes } from './lifetime.js';
 import { signers } from './signers.js';
 import type { Profile } from './types.js';
 
-export { buildProfile, profileConfigSchema, type ProfileConfig } from './profile-config.js';
+export { buildProfile, profileConfigSchema } from './profile-config.js';
 
 const dayMs = 86_400_000;
 const yearMs = 365 * dayMs;

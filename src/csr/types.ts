@@ -234,5 +234,3 @@ export type TokenFacts = {
 
 /** Pure: the rules of one profile over one verified CSR and the facts. */
 export type Evaluate = (profile: Profile, csr: ReadCsr, usages: readonly string[], facts: RequestFacts) => Decision;
-
-export type { AltName, FieldCause };

@@ -24,8 +24,6 @@ export type EtcdOptions = {
   readonly random: Random;
   readonly audit: Audit;
   readonly bans: Bans;
-  /** The etcd rings. */
-  readonly rings: readonly string[];
   readonly factsChanged: FactsChanged;
 };
 

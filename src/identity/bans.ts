@@ -1,4 +1,3 @@
-import type { Clock } from '../clock.js';
 import { type BanRow, deleteBan, insertBan, readBans } from '../store/queries/bans.js';
 import type { Change, Store, WriteTx } from '../store/types.js';
 import type { Ban, Bans } from './types.js';
@@ -15,7 +14,7 @@ type Memory = { readonly find: (key: Key) => Ban | undefined; readonly apply: (k
  * Bans in memory, written through. A change counts in this process when its transaction commits, and in the other
  * replicas when the change feed delivers it; each carries its revision, so that a late echo never undoes a newer one.
  */
-export async function createBans(options: { store: Store; clock: Clock }): Promise<Bans> {
+export async function createBans(options: { store: Store }): Promise<Bans> {
   const { store } = options;
   const memory = createMemory();
   const after = await store.revision();

@@ -1,6 +1,7 @@
 import { certificateParts, readCertificate } from '../ca/x509/certificate.js';
 import { cursorOver } from '../ca/x509/der.js';
 import { checkSignature, takeSignatureAlgorithm } from '../ca/x509/signature.js';
+import { clientAuth } from '../ca/x509/usages.js';
 import type { CertificateFacts } from '../ca/x509/types.js';
 import type { Bundle, Ca } from '../ca/types.js';
 import { RotundaError } from '../errors.js';
@@ -23,7 +24,6 @@ export type PathVerifier = {
 
 type Anchor = { readonly ring: string; readonly generation: number; readonly facts: CertificateFacts };
 
-const clientAuth = '1.3.6.1.5.5.7.3.2';
 const anyExtendedKeyUsage = '2.5.29.37.0';
 /** More presented certificates than any path here can use. */
 const longestChain = 4;

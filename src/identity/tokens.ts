@@ -3,7 +3,6 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Audit } from '../audit/types.js';
 import type { KeyEncryptionKey } from '../ca/types.js';
 import type { Clock, Random } from '../clock.js';
-import type { Topology } from '../config/types.js';
 import { RotundaError } from '../errors.js';
 import type { EtcdClusters, Nodes } from '../fleet/types.js';
 import { findToken, insertToken, listTokens, type TokenRow, updateToken } from '../store/queries/tokens.js';
@@ -23,7 +22,6 @@ export type TokensOptions = {
   readonly nodes: Nodes;
   readonly etcd: EtcdClusters;
   readonly bans: Bans;
-  readonly topology: Topology;
 };
 
 export type TokenAuthentication = {

@@ -5,11 +5,11 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 
 import { readCertificate } from '../ca/x509/certificate.js';
+import { clientAuth } from '../ca/x509/usages.js';
 import type { Context } from '../context.js';
 import { issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
 import { readIfThere, writePrivateFile } from './private-file.js';
 
-const clientAuth = '1.3.6.1.5.5.7.3.2';
 const organizationOid = '2.5.4.10';
 const commonNameOid = '2.5.4.3';
 const lifetimeMs = 365 * 86_400_000;

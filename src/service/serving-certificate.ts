@@ -2,13 +2,13 @@ import { X509Certificate } from 'node:crypto';
 import path from 'node:path';
 
 import { readCertificate } from '../ca/x509/certificate.js';
+import { serverAuth } from '../ca/x509/usages.js';
 import type { AltName, CertificateFacts } from '../ca/x509/types.js';
 import type { Context } from '../context.js';
 import { issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
 import { servingNames } from './local-names.js';
 import { readIfThere, writePrivateFile } from './private-file.js';
 
-const serverAuth = '1.3.6.1.5.5.7.3.1';
 const commonNameOid = '2.5.4.3';
 const lifetimeMs = 90 * 86_400_000;
 

@@ -79,14 +79,17 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   };
 }
 
+/** Fastify does not know that its listener, made elsewhere, speaks TLS. */
+const listenTextResolver = (address: string): string => `listening on ${address.replace(/^http:/, 'https:')}`;
+
 async function bind(server: RotundaServer, config: Config): Promise<string> {
   const { host, port } = config.listen;
   try {
-    await server.app.listen({ host, port });
+    await server.app.listen({ host, port, listenTextResolver });
   } catch (error) {
     // A machine without IPv6 cannot listen on `::`; every IPv4 address is what was meant there.
     if (host !== '::' || (error as NodeJS.ErrnoException).code !== 'EAFNOSUPPORT') throw error;
-    await server.app.listen({ host: '0.0.0.0', port });
+    await server.app.listen({ host: '0.0.0.0', port, listenTextResolver });
   }
   const address = server.app.server.address() as AddressInfo;
   const name = host === '::' || host === '0.0.0.0' ? 'localhost' : host;

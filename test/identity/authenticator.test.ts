@@ -239,7 +239,7 @@ describeEachStore('authentication', (open) => {
       code: 'invalid',
     });
     // A fresh process reads the bans that are stored.
-    const again = await createBans({ store, clock: rooms.clock });
+    const again = await createBans({ store });
     expect(again.isBanned('kubernetes', prepared.serial, '')).toMatchObject({
       reason: 'keyCompromise',
       createdBy: 'olga',
@@ -249,7 +249,7 @@ describeEachStore('authentication', (open) => {
 
   test('another replica hears of bans by the change feed', async () => {
     const rooms = await startRooms(await open());
-    const replica = await createBans({ store: rooms.store, clock: rooms.clock });
+    const replica = await createBans({ store: rooms.store });
     await rooms.nodes.enrol({ name: 'worker-1' }, operator);
     const isBanned = () => replica.isBanned('kubernetes', '01', 'system:node:worker-1') !== undefined;
     for (let round = 0; round < 3; round += 1) {
@@ -269,7 +269,7 @@ describeEachStore('authentication', (open) => {
           listener(change);
         });
       });
-    const bans = await createBans({ store: { ...store, feed: { ...store.feed, subscribe } }, clock });
+    const bans = await createBans({ store: { ...store, feed: { ...store.feed, subscribe } } });
     const ban = { kind: 'serial', ring: 'kubernetes', value: '01', reason: 'x', createdAt: 0, createdBy: 'x' } as const;
     await store.write((tx) => bans.add(tx, ban));
     expect(bans.isBanned('kubernetes', '01', '')).toEqual(ban);

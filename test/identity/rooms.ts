@@ -51,7 +51,7 @@ export async function startRooms(
   const clock = options.clock ?? testClock(start);
   const audit = createAudit({ logger });
   const ca = await startCa(store, { clock, ...options.ca });
-  const bans = await createBans({ store, clock });
+  const bans = await createBans({ store });
   const changed: { node?: string }[] = [];
   const common = {
     store,
@@ -62,8 +62,8 @@ export async function startRooms(
     factsChanged: (scope: { node?: string }) => void changed.push(scope),
   };
   const nodes = createNodes({ ...common, clientRing: layout.kubernetesClient });
-  const etcd = createEtcdClusters({ ...common, rings: [layout.etcdPeer] });
-  const tokens = createTokens({ store, kek, clock, random, audit, nodes, etcd, bans, topology: layout });
+  const etcd = createEtcdClusters(common);
+  const tokens = createTokens({ store, kek, clock, random, audit, nodes, etcd, bans });
   const authenticator = createAuthenticator({ store, ca, tokens, nodes, bans, clock, topology: layout, logger });
   const revocation = createRevocation({ store, bans, clock, audit });
   return { store, ca, clock, bans, nodes, etcd, tokens, authenticator, revocation, changed };

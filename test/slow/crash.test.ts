@@ -60,7 +60,7 @@ describeEachDatabase('a service killed again and again under load', (newDatabase
         await stopped;
       }
       const last = await startServiceProcess({ dataDir, args });
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await settled(last);
       await checkAnswers(last, told);
       expect(await last.stop()).toBe(0);
       const store = await openStore({ url, logger: pino({ level: 'silent' }), clock: { now: () => new Date() } });

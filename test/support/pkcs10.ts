@@ -1,5 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { isIPv4 } from 'node:net';
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
 import ipaddr from 'ipaddr.js';
 
@@ -47,10 +46,6 @@ export function newRsaKey(): KeyObject {
 
 export function keyPem(key: KeyObject): string {
   return key.export({ format: 'pem', type: 'pkcs8' }).toString();
-}
-
-export function keyFromPem(pem: string): KeyObject {
-  return createPrivateKey(pem);
 }
 
 /** A signed certification request as PEM with 64-character lines, as Go writes it. */
@@ -104,9 +99,4 @@ function altNames(content: CsrContent): Buffer[] {
   if (names.length === 0) return [];
   const extension = tlv(0x30, oids['subjectAltName'] ?? Buffer.alloc(0), tlv(0x04, tlv(0x30, ...names)));
   return [tlv(0x30, oids['extensionRequest'] ?? Buffer.alloc(0), tlv(0x31, tlv(0x30, extension)))];
-}
-
-/** Both families as text that node prints the same way. */
-export function sameAddress(a: string, b: string): boolean {
-  return isIPv4(a) ? a === b : ipaddr.parse(a).toString() === ipaddr.parse(b).toString();
 }

@@ -83,13 +83,6 @@ export function takeKey(cursor: Cursor): ReadKey {
   return readRsa(spki);
 }
 
-export function readKey(spki: Buffer): ReadKey {
-  const cursor = cursorOver(spki);
-  const key = takeKey(cursor);
-  finish(cursor, 'subjectPublicKeyInfo');
-  return key;
-}
-
 function readRsa(spki: Buffer): ReadKey {
   const fields = enter(cursorOver(spki), tags.sequence, 'subjectPublicKeyInfo');
   const algorithm = enter(fields, tags.sequence, 'algorithm');
