@@ -17,6 +17,8 @@ const subjectOrder = [
   '2.5.4.3',
   '2.5.4.5',
 ];
+const nodeGroup = 'system:nodes';
+
 /** Of these the last one counts. */
 const single = new Set(['2.5.4.3', '2.5.4.5']);
 
@@ -65,10 +67,15 @@ export function leafOrder(options: {
   };
 }
 
-/** The node that a certificate of this profile is about. */
+/**
+ * The node that a certificate is about: by its profile, or because its subject makes it that node, whatever the profile,
+ * so that it is banned with the node.
+ */
 export function nodeOf(profile: Profile | undefined, csr: ReadCsr): string | undefined {
-  if (profile?.approval !== 'node-client' && profile?.approval !== 'node-serving') return undefined;
-  return nodeNameOf(csr.commonName);
+  if (profile === undefined) return undefined;
+  const { approval } = profile;
+  const isNodes = approval === 'node-client' || approval === 'node-serving' || csr.organizations.includes(nodeGroup);
+  return isNodes ? nodeNameOf(csr.commonName) : undefined;
 }
 
 /** A client's certificate belongs to the cluster and makes nobody a member. */

@@ -1,10 +1,23 @@
+import { X509Certificate } from 'node:crypto';
+
 import { expect, it } from 'vitest';
 
 import type { Ca, PreparedCertificate } from '../../src/ca/types.js';
 import type { Identity } from '../../src/identity/types.js';
 import { admin, issueNodeLeaf, minuteMs, operator } from '../identity/rooms.js';
 import { describeEachStore } from '../support/stores.js';
-import { authenticated, draft, kubeletClient, nodeSubject, type Service, startService, stored } from './support.js';
+import {
+  administrator,
+  apiserverClient,
+  authenticated,
+  draft,
+  eventually,
+  kubeletClient,
+  nodeSubject,
+  type Service,
+  startService,
+  stored,
+} from './support.js';
 
 /** The real rings, which sign only after something else has happened. */
 function signingAfter(meanwhile: () => Promise<unknown>): (ca: Ca) => Ca {
@@ -93,5 +106,22 @@ describeEachStore('an approval', (open) => {
     await swapped;
     const { status } = await stored(service, 'swapped');
     expect(status.conditions ?? []).toEqual([]);
+  });
+});
+
+describeEachStore('a certificate that makes a node, given under a profile for users', (open) => {
+  it('goes with its node', async () => {
+    const service = await startService(await open());
+    await joined(service, 'node-a');
+    const asked = draft(apiserverClient, nodeSubject('node-a'), { usages: ['client auth'] });
+    const { request } = await service.requests.submit(administrator, asked);
+    const { name } = request.metadata;
+    await service.requests.decide(name, 'Approved', { identity: administrator });
+    const given = await eventually(service, name, ({ status }) => status.certificate !== undefined);
+    const pem = Buffer.from(given.status.certificate ?? '', 'base64').toString();
+    const certificate = new X509Certificate(pem).raw;
+    expect(await service.authenticator.authenticate({ certificate })).toMatchObject({ node: 'node-a' });
+    await service.nodes.delete('node-a', admin);
+    await expect(service.authenticator.authenticate({ certificate })).rejects.toMatchObject({ code: 'unauthorized' });
   });
 });
