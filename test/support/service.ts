@@ -131,6 +131,18 @@ function testClient(url: string, agent: Agent, token: string | undefined): TestC
   };
 }
 
+/** The certificate of an approved request, which is issued a moment after the approval. Throws when there will be none. */
+export async function certificateOf(client: TestClient, request: string): Promise<string> {
+  const deadline = Date.now() + 5000;
+  for (;;) {
+    const answer = await client.send('GET', `/pki/v1/requests/${request}`);
+    const { state, certificate } = answer.json<{ state: string; certificate?: string }>();
+    if (certificate !== undefined) return certificate;
+    if (state === 'failed' || state === 'denied' || Date.now() > deadline) throw new Error(answer.text);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 /** What a kubeconfig of the service holds. */
 export function readKubeconfig(text: string): { server: string; ca: string; admin: TlsCredential } {
   const parsed = parse(text) as {
