@@ -44,10 +44,7 @@ export async function issue(parts: Parts, work: Work, before: Settled): Promise<
     const issued = await parts.ca.issuing.sign(work.prepared);
     const outcome = await parts.store.write((tx) => recordIssued(parts, tx, work, issued));
     if (outcome === undefined) return before;
-    const { signerName, ring } = work.plan.profile;
-    if (work.by === undefined) parts.metrics.requestDecided(signerName, 'approved');
-    parts.metrics.certificateIssued(signerName, ring);
-    parts.metrics.issueSeconds(signerName, (performance.now() - work.started) / 1000);
+    measureIssued(parts, work);
     return { ...outcome, issued, decision: work.plan.decision };
   } catch (error) {
     parts.logger.error(
@@ -60,16 +57,24 @@ export async function issue(parts: Parts, work: Work, before: Settled): Promise<
   }
 }
 
+/** Counts one issued certificate. */
+export function measureIssued(parts: Parts, { plan, by, started }: Pick<Work, 'plan' | 'by' | 'started'>): void {
+  const { signerName, ring } = plan.profile;
+  if (by === undefined) parts.metrics.requestDecided(signerName, 'approved');
+  parts.metrics.certificateIssued(signerName, ring);
+  parts.metrics.issueSeconds(signerName, (performance.now() - started) / 1000);
+}
+
 /** The one write after the signature: inventory, request, change, audit. The request is read only if somebody changed it. */
 async function recordIssued(parts: Parts, tx: WriteTx, work: Work, issued: IssuedCertificate): Promise<Outcome> {
   const revision = tx.nextRevision();
   const now = parts.clock.now().getTime();
   const { name, uid } = work.request.metadata;
   if (work.by === undefined && (await isRequesterBanned(tx, work.plan.facts.identity))) {
-    await discard(parts, tx, work, { now, why: 'who asked for it was banned in the meantime' });
+    await recordDiscard(parts, tx, work, { now, why: 'who asked for it was banned in the meantime' });
     return undefined;
   }
-  let request = withCertificate(work, work.request, issued, now);
+  let request = withCertificate(work.plan, work.request, issued, now);
   let text = textOf(request, revision);
   const row = {
     name,
@@ -84,27 +89,28 @@ async function recordIssued(parts: Parts, tx: WriteTx, work: Work, issued: Issue
     const current = await findRequest(tx.db, name);
     const object = current?.uid === uid ? parseObject(current.object) : undefined;
     if (current === undefined || object === undefined || !isIssuable(object, work)) {
-      await discard(parts, tx, work, { now, why: 'the request was deleted, denied or answered in the meantime' });
+      await recordDiscard(parts, tx, work, { now, why: 'the request was deleted, denied or answered in the meantime' });
       return undefined;
     }
-    request = withCertificate(work, object, issued, now);
+    request = withCertificate(work.plan, object, issued, now);
     text = textOf(request, revision);
     await changeRequest(tx.db, { ...row, object: text }, current.revision);
   }
   await parts.ca.issuing.record(tx, issued);
   await tx.publish({ revision, resource, name, type: 'MODIFIED', object: text, previous: undefined });
-  await recordEvent(parts, tx, work, now);
+  await recordIssuance(parts, tx, work, now);
   return { request, text };
 }
 
-function withCertificate(
-  work: Work,
+/** The request approved, where it was not yet, and with its certificate. */
+export function withCertificate(
+  plan: Plan,
   request: CertificateRequest,
   issued: IssuedCertificate,
   now: number,
 ): CertificateRequest {
   const open = withoutHold(request);
-  const { reason, message } = work.plan.decision;
+  const { reason, message } = plan.decision;
   const approved = hasCondition(open, 'Approved')
     ? copyOf(open)
     : withCondition(open, { type: 'Approved', reason, message }, rfc3339(now));
@@ -120,7 +126,12 @@ function isIssuable(request: CertificateRequest, work: Work): boolean {
 }
 
 /** Signed, and not given to anybody: the ledger keeps it as intended, and the record says why. */
-function discard(parts: Parts, tx: WriteTx, work: Work, { now, why }: { now: number; why: string }): Promise<void> {
+export function recordDiscard(
+  parts: Parts,
+  tx: WriteTx,
+  work: Pick<Work, 'request' | 'prepared'>,
+  { now, why }: { now: number; why: string },
+): Promise<void> {
   const detail = { serial: work.prepared.serial, why };
   return record(parts, tx, {
     action: 'certificate.discarded',
@@ -132,7 +143,13 @@ function discard(parts: Parts, tx: WriteTx, work: Work, { now, why }: { now: num
   });
 }
 
-function recordEvent(parts: Parts, tx: WriteTx, work: Work, now: number): Promise<void> {
+/** The event for a certificate that is in the inventory now. */
+export function recordIssuance(
+  parts: Parts,
+  tx: WriteTx,
+  work: Pick<Work, 'request' | 'prepared' | 'plan'>,
+  now: number,
+): Promise<void> {
   const { order, serial } = work.prepared;
   return record(parts, tx, {
     action: 'certificate.issued',

@@ -4,15 +4,16 @@ import { admitNode, admitSubject } from './admission.js';
 import { recordDecision } from './decision-record.js';
 import { requestConflict, requestExists } from './errors.js';
 import { withHold } from './hold.js';
-import { issue, type Settled } from './issue.js';
+import { measureIssued, type Settled } from './issue.js';
 import { creationFields } from './managed-fields.js';
 import { generatedName, newUid } from './names.js';
 import { newRequest, textOf, withCondition } from './object.js';
 import { nodeOf } from './order.js';
 import { parseRequest } from './parse.js';
 import { type Parts, resource } from './parts.js';
-import { intend, type Plan, planFor, refused } from './plan.js';
+import { type Plan, planFor, refused } from './plan.js';
 import { requesterText } from './requester.js';
+import { type Approved, submitApproved } from './submit-approved.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, RequestDraft, Submitted } from './types.js';
 import { validateCreate } from './validate.js';
@@ -26,6 +27,8 @@ type Draft = {
   readonly draft: RequestDraft;
   readonly identity: Identity;
   readonly now: number;
+  /** Of performance.now(). */
+  readonly started: number;
   readonly dryRun: boolean;
 };
 /** A valid request that is not stored yet. `plan` is undefined for signers that Rotunda does not serve. */
@@ -35,38 +38,19 @@ type Candidate = {
   readonly identity: Identity;
   readonly plan: Plan | undefined;
 };
-type Stored = {
-  readonly candidate: Candidate;
-  readonly request: CertificateRequest;
-  readonly text: string;
-  readonly revision: number;
-};
-
-/** Validates, decides, stores in one write, and goes on to sign behind the answer. */
+/** Validates, decides and stores; what its rules approve at once is signed on the way. */
 export async function submit(
   parts: Parts,
   identity: Identity,
   draft: RequestDraft,
   options: { dryRun?: boolean } = {},
 ): Promise<Submitted> {
-  const started = performance.now();
-  const context: Draft = { draft, identity, now: parts.clock.now().getTime(), dryRun: options.dryRun === true };
-  const stored = await storeNamed(parts, context);
-  const { plan } = stored.candidate;
-  const warnings = plan === undefined ? [] : warningsOf(parts, plan, stored.request);
-  const settled: Settled = { request: stored.request, text: stored.text, issued: undefined, decision: plan?.decision };
-  if (context.dryRun || plan === undefined) return { ...stored, warnings, settled: Promise.resolve(settled) };
-  const { prepared, decision } = plan;
-  if (prepared === undefined) {
-    parts.metrics.requestDecided(plan.profile.signerName, decision.outcome === 'deny' ? 'denied' : 'held');
-    return { request: stored.request, text: stored.text, warnings, settled: Promise.resolve(settled) };
-  }
-  const work = { request: stored.request, revision: stored.revision, prepared, plan, started, by: undefined };
-  return { request: stored.request, text: stored.text, warnings, settled: issue(parts, work, settled) };
+  const now = parts.clock.now().getTime();
+  return storeNamed(parts, { draft, identity, now, started: performance.now(), dryRun: options.dryRun === true });
 }
 
 /** Tries eight names where the server makes them, as upstream does. */
-async function storeNamed(parts: Parts, context: Draft): Promise<Stored> {
+async function storeNamed(parts: Parts, context: Draft): Promise<Submitted> {
   const { name, generateName } = context.draft.metadata;
   if (name !== undefined && name !== '') return storeOnce(parts, context, name);
   if (generateName === undefined || generateName === '') return storeOnce(parts, context, '');
@@ -81,19 +65,22 @@ async function storeNamed(parts: Parts, context: Draft): Promise<Stored> {
   }
 }
 
-async function storeOnce(parts: Parts, context: Draft, name: string): Promise<Stored> {
+async function storeOnce(parts: Parts, context: Draft, name: string): Promise<Submitted> {
   let candidate = await candidateOf(parts, context, name);
   if (context.dryRun) return dryStore(parts, candidate);
   for (let attempt = 1; ; attempt += 1) {
+    const { plan } = candidate;
     try {
-      return await store(parts, candidate, context.now);
+      return await (plan?.prepared === undefined
+        ? storeUnissued(parts, candidate, context.now)
+        : storeIssued(parts, candidate, { plan, prepared: plan.prepared, started: context.started }));
     } catch (error) {
-      const { plan } = candidate;
       if (!(error instanceof RotundaError) || plan?.prepared === undefined) throw error;
       if (error.code === 'forbidden') candidate = { ...candidate, plan: refused(plan, error.message) };
       // The ring signs with another key by now.
       else if (error.code === 'conflict' && attempt < mostSigners) candidate = await candidateOf(parts, context, name);
-      else throw error;
+      // Lost to a race over the ring's signer, which must not read as a conflict about the object.
+      else throw error.code === 'conflict' ? requestConflict(name, error.message) : error;
     }
   }
 }
@@ -121,44 +108,63 @@ async function candidateOf(parts: Parts, { draft, identity, now }: Draft, name: 
   return { request, csr, identity, plan };
 }
 
-async function dryStore(parts: Parts, candidate: Candidate): Promise<Stored> {
-  const { request } = candidate;
-  if ((await findRequestObject(parts.store.db, request.metadata.name)) !== undefined)
-    throw requestExists(request.metadata.name, false);
+async function dryStore(parts: Parts, candidate: Candidate): Promise<Submitted> {
+  const { request, plan } = candidate;
+  await refuseTaken(parts, request.metadata.name);
   const { resourceVersion: _none, ...metadata } = request.metadata;
   const text = JSON.stringify({ ...request, metadata });
-  return { candidate, request: { ...request, metadata: { ...metadata, resourceVersion: '' } }, text, revision: 0 };
+  const shown = { ...request, metadata: { ...metadata, resourceVersion: '' } };
+  return submitted(parts, candidate, { request: shown, text }, { decision: plan?.decision });
 }
 
-/** The one write before the answer: the request, its change, the ledger, the claim, the audit event. */
-async function store(parts: Parts, candidate: Candidate, now: number): Promise<Stored> {
+async function refuseTaken(parts: Parts, name: string): Promise<void> {
+  if ((await findRequestObject(parts.store.db, name)) !== undefined) throw requestExists(name, false);
+}
+
+/** One write for a request that waits or is denied: the request, its change, the audit event. */
+async function storeUnissued(parts: Parts, candidate: Candidate, now: number): Promise<Submitted> {
   const { plan, identity } = candidate;
   const request = decided(candidate, now);
-  const { uid } = request.metadata;
-  if (plan?.prepared !== undefined) parts.busy.add(uid);
-  try {
-    return await parts.store.write(async (tx) => {
-      const revision = tx.nextRevision();
-      const text = textOf(request, revision);
-      const { name } = request.metadata;
-      if (!(await insertRequest(tx.db, rowOf(candidate, { request, text, revision, now }))))
-        throw requestExists(name, false);
-      if (plan?.prepared !== undefined) await intend(parts, tx, plan, plan.prepared);
-      await tx.publish({ revision, resource, name, type: 'ADDED', object: text, previous: undefined });
-      await recordDecision(parts, tx, { identity, name, plan, request, now });
-      return { candidate, request, text, revision };
-    });
-  } catch (error) {
-    parts.busy.delete(uid);
-    throw translated(error, request.metadata.name);
-  }
+  const { name } = request.metadata;
+  const text = await parts.store.write(async (tx) => {
+    const revision = tx.nextRevision();
+    const object = textOf(request, revision);
+    const state = plan?.decision.outcome === 'deny' ? 'denied' : 'pending';
+    if (!(await insertRequest(tx.db, rowOf(candidate, state, { text: object, revision }, now))))
+      throw requestExists(name, false);
+    await tx.publish({ revision, resource, name, type: 'ADDED', object, previous: undefined });
+    await recordDecision(parts, tx, { identity, name, plan, request, now });
+    return object;
+  });
+  if (plan !== undefined)
+    parts.metrics.requestDecided(plan.profile.signerName, plan.decision.outcome === 'deny' ? 'denied' : 'held');
+  return submitted(parts, candidate, { request, text }, { decision: plan?.decision });
 }
 
-/** A request that is lost to a race over the ring's signer must not read as a conflict about the object. */
-function translated(error: unknown, name: string): unknown {
-  return error instanceof RotundaError && error.code === 'conflict' && error.details.object === undefined
-    ? requestConflict(name, error.message)
-    : error;
+/** A certificate at once. A name that is taken is told before anything is claimed for it. */
+async function storeIssued(
+  parts: Parts,
+  candidate: Candidate,
+  approved: Pick<Approved, 'plan' | 'prepared' | 'started'>,
+): Promise<Submitted> {
+  const { request } = candidate;
+  if (request.metadata.generateName === undefined) await refuseTaken(parts, request.metadata.name);
+  const row: Approved['row'] = (state, object) => rowOf(candidate, state, object, approved.plan.facts.now);
+  const answered = await submitApproved(parts, { ...approved, request, row });
+  const { issued, final } = answered;
+  if (issued !== undefined) measureIssued(parts, { ...approved, by: undefined });
+  return submitted(parts, candidate, answered, { ...final, issued, decision: approved.plan.decision });
+}
+
+function submitted(
+  parts: Parts,
+  { plan }: Candidate,
+  { request, text }: { readonly request: CertificateRequest; readonly text: string },
+  outcome: Pick<Settled, 'decision'> & Partial<Settled>,
+): Submitted {
+  const warnings = plan === undefined ? [] : warningsOf(parts, plan, request);
+  const settled = Promise.resolve({ request, text, issued: undefined, ...outcome });
+  return { request, text, warnings, settled };
 }
 
 /** The object as first stored: denied or held at once, pending while its certificate is being signed. */
@@ -172,22 +178,25 @@ function decided({ request, plan }: Candidate, now: number): CertificateRequest 
 }
 
 function rowOf(
-  { csr, identity, plan }: Candidate,
-  { request, text, revision, now }: { request: CertificateRequest; text: string; revision: number; now: number },
+  { csr, identity, plan, request }: Candidate,
+  state: RequestRow['state'],
+  { text, revision }: { readonly text: string; readonly revision: number },
+  now: number,
 ): RequestRow {
   const { decision } = plan ?? {};
+  const held = state === 'pending' && decision?.outcome === 'hold';
   return {
     name: request.metadata.name,
     uid: request.metadata.uid,
     revision,
     signer_name: request.spec.signerName,
     username: identity.username,
-    state: decision?.outcome === 'deny' ? 'denied' : 'pending',
-    held: decision?.outcome === 'hold' ? 1 : 0,
-    retry_at: decision?.outcome === 'hold' ? (decision.retryAt ?? null) : null,
+    state,
+    held: held ? 1 : 0,
+    retry_at: held ? (decision.retryAt ?? null) : null,
     node: nodeOf(plan?.profile, csr) ?? null,
     key_id: csr.key.keyId,
-    serial: null,
+    serial: state === 'issued' ? (plan?.prepared?.serial ?? null) : null,
     token_id: identity.token?.id ?? null,
     requester: requesterText(identity),
     created_at: now,

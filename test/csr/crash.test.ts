@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 
 import type { Ca, IssuedCertificate, PreparedCertificate } from '../../src/ca/types.js';
+import type { CertificateRequest } from '../../src/csr/types.js';
 import type { WriteTx } from '../../src/store/types.js';
 import { admin, minuteMs } from '../identity/rooms.js';
 import { describeEachStore } from '../support/stores.js';
@@ -121,30 +122,84 @@ describeEachStore('a request that changes while its certificate is being signed'
   it('keeps labels that were set, and stays denied or deleted', async () => {
     let meanwhile: () => Promise<unknown> = () => Promise.resolve();
     const service = await startService(await open(), { wrapCa: interrupted(() => meanwhile()) });
-    const who = nodeIdentity('node-a');
-    const submit = () => draft(kubeletClient, nodeSubject('node-a'));
+    /** A request that a person approves, so that it is there while its certificate is being signed. */
+    const approve = async (change: (name: string) => Promise<unknown>): Promise<string> => {
+      const { request } = await service.requests.submit(administrator, draft(kubeletClient, nodeSubject('node-a')));
+      const { name } = request.metadata;
+      const done = new Promise<void>((resolve) => {
+        meanwhile = async () => {
+          await change(name);
+          resolve();
+        };
+      });
+      await service.requests.decide(name, 'Approved', { identity: administrator });
+      await done;
+      return name;
+    };
 
-    const labelled = submit();
-    meanwhile = () =>
+    const labelled = await approve((name) =>
       service.requests.update(
-        labelled.metadata.name ?? '',
+        name,
         (current) => ({ ...current, metadata: { ...current.metadata, labels: { a: 'b' } } }),
         { endpoint: 'main', identity: administrator },
-      );
-    const first = await (await service.requests.submit(who, labelled)).settled;
-    expect(first.request.metadata.labels).toEqual({ a: 'b' });
-    expect(first.request.status.certificate).toBeDefined();
+      ),
+    );
+    await eventually(service, labelled, ({ status }) => status.certificate !== undefined);
+    expect((await stored(service, labelled)).metadata.labels).toEqual({ a: 'b' });
 
-    const denied = submit();
-    meanwhile = () => service.requests.decide(denied.metadata.name ?? '', 'Denied', { identity: administrator });
-    expect((await (await service.requests.submit(who, denied)).settled).issued).toBeUndefined();
-    const after = await stored(service, denied.metadata.name ?? '');
-    expect(after.status.certificate).toBeUndefined();
-    expect(after.status.conditions?.map((condition) => condition.type)).toEqual(['Denied']);
+    const failed = await approve((name) =>
+      service.requests.update(
+        name,
+        (current) => ({
+          ...current,
+          status: { conditions: [...(current.status.conditions ?? []), { type: 'Failed', status: 'True' }] },
+        }),
+        { endpoint: 'status', identity: administrator },
+      ),
+    );
+    await expect.poll(() => ledgerStates(service)).toEqual(['intended', 'issued']);
+    expect((await stored(service, failed)).status.certificate).toBeUndefined();
 
-    const deleted = submit();
-    meanwhile = () => service.requests.delete(deleted.metadata.name ?? '', { identity: administrator });
-    expect((await (await service.requests.submit(who, deleted)).settled).issued).toBeUndefined();
-    await expect(service.requests.get(deleted.metadata.name ?? '')).rejects.toMatchObject({ code: 'not-found' });
+    const deleted = await approve((name) => service.requests.delete(name, { identity: administrator }));
+    await expect.poll(async () => (await ledgerStates(service)).sort()).toEqual(['intended', 'intended', 'issued']);
+    await expect(service.requests.get(deleted)).rejects.toMatchObject({ code: 'not-found' });
+  });
+});
+
+describeEachStore('a request that is approved at once', (open) => {
+  it('appears as created and as issued, in two changes', async () => {
+    const store = await open();
+    const service = await startService(store);
+    const seen: [string, string | undefined][] = [];
+    await store.feed.subscribe({ resource: 'certificatesigningrequests', after: store.feed.current() }, (change) => {
+      const { metadata, status } = JSON.parse(change.object) as CertificateRequest;
+      expect(metadata.resourceVersion).toBe(String(change.revision));
+      seen.push([change.type, status.certificate === undefined ? undefined : 'issued']);
+    });
+    const who = await authenticated(
+      service,
+      await service.tokens.create({ node: { name: 'node-a', addresses: [], dnsNames: [] } }, admin),
+    );
+    const submitted = await service.requests.submit(who, draft(kubeletClient, nodeSubject('node-a')));
+    expect(submitted.request.status).toEqual({});
+    expect((await submitted.settled).request.status.certificate).toBeDefined();
+    await expect
+      .poll(() => seen)
+      .toEqual([
+        ['ADDED', undefined],
+        ['MODIFIED', 'issued'],
+      ]);
+  });
+
+  it('whose name is taken claims nothing', async () => {
+    const service = await startService(await open());
+    const who = await authenticated(
+      service,
+      await service.tokens.create({ node: { name: 'node-a', addresses: [], dnsNames: [] } }, admin),
+    );
+    const same = { ...draft(kubeletClient, nodeSubject('node-a')), metadata: { name: 'same' } };
+    await service.requests.submit(who, same);
+    await expect(service.requests.submit(who, same)).rejects.toMatchObject({ code: 'already-exists' });
+    expect(await ledgerStates(service)).toEqual(['issued']);
   });
 });
