@@ -77,16 +77,20 @@ export function liveCertificates(
   return query.where('cluster', '=', owner.cluster).where('member', '=', owner.member).execute();
 }
 
-/** Serials for a node that are on their way: in the ledger as intended, and not yet in the inventory. */
-export function certificatesOnTheirWay(db: Kysely<Schema>, node: string): Promise<{ serial: string; ring: string }[]> {
-  return db
+/**
+ * Serials for a node that are on their way: in the ledger as intended, and not yet in the inventory. The ledger knows a
+ * node by the subject only, whose text escapes what separates its parts.
+ */
+export async function certificatesOnTheirWay(
+  db: Kysely<Schema>,
+  node: string,
+): Promise<{ serial: string; ring: string }[]> {
+  const rows = await db
     .selectFrom('ledger')
-    .innerJoin('requests', 'requests.name', 'ledger.request_name')
-    .select(['ledger.serial', 'ledger.ring'])
-    .where(sql<boolean>`ledger.state = 'intended'`)
-    .whereRef('requests.uid', '=', 'ledger.request_uid')
-    .where('requests.node', '=', node)
+    .select(['serial', 'ring', 'subject'])
+    .where(sql<boolean>`state = 'intended'`)
     .execute();
+  return rows.filter(({ subject }) => subject.split(',').includes(`CN=system:node:${node}`));
 }
 
 /** The ring that a serial was signed in, by the ledger: it knows serials whose certificate is not recorded yet. */
