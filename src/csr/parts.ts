@@ -32,6 +32,8 @@ export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval'> & {
   readonly facts: FactSources;
   /** Uids of requests that this process is issuing now. */
   readonly busy: Set<string>;
+  /** Names of requests that are being signed and not stored yet. */
+  readonly arriving: Set<string>;
 };
 
 export function partsOf({ profiles, nodeApproval, ...rest }: RequestsOptions): Parts {
@@ -41,6 +43,7 @@ export function partsOf({ profiles, nodeApproval, ...rest }: RequestsOptions): P
     profiles: new Map(profiles.map((profile) => [profile.signerName, profile])),
     facts: { nodes: rest.nodes, etcd: rest.etcd, bans: rest.bans, nodePolicy: nodeApproval },
     busy: new Set(),
+    arriving: new Set(),
   };
 }
 

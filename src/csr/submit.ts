@@ -148,7 +148,24 @@ async function storeIssued(
   approved: Pick<Approved, 'plan' | 'prepared' | 'started'>,
 ): Promise<Submitted> {
   const { request } = candidate;
-  if (request.metadata.generateName === undefined) await refuseTaken(parts, request.metadata.name);
+  const { name, generateName } = request.metadata;
+  // A client that asks once more before the answer would have the first one's certificate banned as replaced.
+  if (parts.arriving.has(name)) throw requestExists(name, false);
+  parts.arriving.add(name);
+  try {
+    if (generateName === undefined) await refuseTaken(parts, name);
+    return await storeApproved(parts, candidate, approved);
+  } finally {
+    parts.arriving.delete(name);
+  }
+}
+
+async function storeApproved(
+  parts: Parts,
+  candidate: Candidate,
+  approved: Pick<Approved, 'plan' | 'prepared' | 'started'>,
+): Promise<Submitted> {
+  const { request } = candidate;
   const row: Approved['row'] = (state, object) => rowOf(candidate, state, object, approved.plan.facts.now);
   const answered = await submitApproved(parts, { ...approved, request, row });
   const { issued, final } = answered;

@@ -125,3 +125,21 @@ describeEachStore('a certificate that makes a node, given under a profile for us
     await expect(service.authenticator.authenticate({ certificate })).rejects.toMatchObject({ code: 'unauthorized' });
   });
 });
+
+describeEachStore('one name asked for twice at once', (open) => {
+  it('gives a certificate that works', async () => {
+    const service = await startService(await open());
+    const node = { name: 'node-a', addresses: [], dnsNames: [] };
+    const who = await authenticated(service, await service.tokens.create({ node }, admin));
+    const asked = { ...draft(kubeletClient, nodeSubject('node-a')), metadata: { name: 'node-csr-x' } };
+    const results = await Promise.allSettled([
+      service.requests.submit(who, asked),
+      service.requests.submit(who, asked),
+      service.requests.submit(who, asked),
+    ]);
+    expect(results.filter((r) => r.status === 'fulfilled')).toHaveLength(1);
+    const given = await eventually(service, 'node-csr-x', ({ status }) => status.certificate !== undefined);
+    const certificate = new X509Certificate(Buffer.from(given.status.certificate ?? '', 'base64')).raw;
+    expect(await service.authenticator.authenticate({ certificate })).toMatchObject({ node: 'node-a' });
+  });
+});
