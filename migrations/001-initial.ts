@@ -14,14 +14,12 @@ const indexes: readonly (readonly [table: string, name: string, columns: readonl
   ['authority_certificates', 'ski', ['ski']],
   // The rows that recovery looks for are few; a whole index over state would be written twice per certificate.
   ['ledger', 'intended', ['created_at'], "state = 'intended'"],
-  ['ledger', 'expiry', ['ring', 'not_after']],
   ['certificates', 'common_name', ['common_name']],
   ['certificates', 'node', ['node', 'not_after', 'serial'], 'node is not null'],
   ['certificates', 'member', ['cluster', 'member', 'not_after', 'serial'], 'cluster is not null'],
   // Wider than the search needs, so that counting what expires reads the index alone.
   ['certificates', 'ring_expiry', ['ring', 'not_after', 'serial', 'revoked_at']],
   ['certificates', 'expiry', ['not_after', 'serial']],
-  ['certificates', 'profile', ['profile', 'not_after', 'serial']],
   ['certificate_names', 'serial', ['serial']],
   ['requests', 'state', ['state', 'held', 'retry_at']],
   ['requests', 'signer_name', ['signer_name']],
@@ -30,7 +28,6 @@ const indexes: readonly (readonly [table: string, name: string, columns: readonl
   ['tokens', 'node', ['node'], 'node is not null'],
   ['tokens', 'member', ['cluster', 'member'], 'cluster is not null'],
   ['nodes', 'state', ['state', 'name']],
-  ['audit_events', 'at', ['at']],
   ['idempotency_keys', 'created_at', ['created_at']],
 ];
 
