@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-
 import { type Logger, pino } from 'pino';
 
 import { createAudit } from './audit/audit.js';
@@ -21,6 +19,7 @@ import { createRevocation } from './identity/revocation.js';
 import { createTokens } from './identity/tokens.js';
 import type { Authenticator, Authorize, Bans, Revocation, Tokens } from './identity/types.js';
 import { createMetrics, type Metrics } from './metrics.js';
+import { systemRandom } from './random.js';
 import { openStore } from './store/index.js';
 import type { Store } from './store/types.js';
 
@@ -52,7 +51,7 @@ export type ContextOverrides = { readonly clock?: Clock; readonly random?: Rando
 /** Opens the store, loads or creates the rings, and wires every room by hand. */
 export async function createContext(config: Config, overrides: ContextOverrides = {}): Promise<Context> {
   const clock = overrides.clock ?? { now: () => new Date() };
-  const random = overrides.random ?? { bytes: randomBytes };
+  const random = overrides.random ?? systemRandom();
   const logger = overrides.logger ?? pino({ level: config.log.level }, pino.destination(2));
   const metrics = createMetrics();
   const store = await openStore({ url: config.storeUrl, logger, clock });
