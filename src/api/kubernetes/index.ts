@@ -32,10 +32,7 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
       request.setDecorator(decorator, target);
       next(authorizeCall(api, request.identity, target));
     });
-    scope.addHook('preClose', (closed) => {
-      watches.drain();
-      closed();
-    });
+    scope.addHook('preClose', () => watches.drain());
     for (const url of paths) {
       scope.route({
         method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],

@@ -69,7 +69,7 @@ export function openStream(api: Api, opening: Opening): Stream {
     fail: (error) => {
       if (!state.open) return;
       send(errorFrame(statusOf(error)));
-      handle.end();
+      void handle.end();
     },
   };
 }
@@ -96,7 +96,10 @@ function handleOf(
     },
     end: () => {
       handle.release();
-      response.end();
+      return new Promise<void>((resolve) => {
+        response.once('close', resolve);
+        response.end(resolve);
+      });
     },
   };
   return handle;

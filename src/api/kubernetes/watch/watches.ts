@@ -8,16 +8,19 @@ export type WatchHandle = {
   bookmark(): void;
   /** Whether the caller may still see what is sent. */
   allowed(): boolean;
-  /** Ends the stream cleanly and lets go of everything. */
-  end(): void;
+  /** Ends the stream cleanly and lets go of everything. Resolves when the reader's side has all of it, or is gone. */
+  end(): Promise<void>;
 };
 
 export type Watches = {
   add(watch: WatchHandle): void;
   remove(watch: WatchHandle): void;
   count(): number;
-  /** Ends all watches, for a server that stops. */
-  drain(): void;
+  /**
+   * Ends all watches, for a server that stops. It must wait for this: node closes a connection as idle once its answer
+   * has ended, whether or not the last bytes are out.
+   */
+  drain(): Promise<void>;
 };
 
 const tickMs = 500;
@@ -33,8 +36,8 @@ export function createWatches(options: { now(): number; changed(by: 1 | -1): voi
     for (const watch of open) {
       if (now >= watch.deadline) {
         watch.bookmark();
-        watch.end();
-      } else if (!watch.allowed()) watch.end();
+        void watch.end();
+      } else if (!watch.allowed()) void watch.end();
       else if (now >= watch.nextBookmark) {
         watch.nextBookmark = now + bookmarkMs;
         watch.bookmark();
@@ -57,9 +60,10 @@ export function createWatches(options: { now(): number; changed(by: 1 | -1): voi
       if (open.size === 0) stop();
     },
     count: () => open.size,
-    drain() {
-      for (const watch of open) watch.end();
+    async drain() {
+      const ended = [...open].map((watch) => watch.end());
       stop();
+      await Promise.all(ended);
     },
   };
 }
