@@ -52,7 +52,8 @@ function canonical(filter: CertificateFilter): CertificateFilter {
 function canonicalAddress(address: string): string {
   // node:net is strict; ipaddr.js alone would take `010.1` for an address.
   if (isIP(address) === 0) throw new RotundaError('bad-request', `${JSON.stringify(address)} is not an IP address`);
-  return ipText(Buffer.from(ipaddr.parse(address).toByteArray()));
+  // An IPv4 address written as IPv6 is that IPv4 address: no certificate carries it in the other form.
+  return ipText(Buffer.from(ipaddr.process(address).toByteArray()));
 }
 
 function toRecord({ row, names }: CertificateWithNames): CertificateRecord {

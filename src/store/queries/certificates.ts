@@ -117,16 +117,16 @@ function narrow(db: Kysely<Schema>, filter: CertificateFilter) {
   if (serial !== undefined) query = query.where('serial', '=', serial);
   if (expiresBefore !== undefined) query = query.where('not_after', '<=', expiresBefore);
   if (expiresAfter !== undefined) query = query.where('not_after', '>', expiresAfter);
-  if (address !== undefined) query = query.where('serial', 'in', serialsNamed(db, 'ip', address));
+  if (address !== undefined) query = query.where('serial', 'in', serialsNamed(db, 'ip', [address]));
   if (name !== undefined) {
     const byCommonName = db.selectFrom('certificates').select('serial').where('common_name', '=', name);
-    query = query.where('serial', 'in', byCommonName.union(serialsNamed(db, 'dns', name)));
+    query = query.where('serial', 'in', byCommonName.union(serialsNamed(db, 'dns', [name, name.toLowerCase()])));
   }
   return query;
 }
 
-function serialsNamed(db: Kysely<Schema>, kind: NameRow['kind'], value: string) {
-  return db.selectFrom('certificate_names').select('serial').where('kind', '=', kind).where('value', '=', value);
+function serialsNamed(db: Kysely<Schema>, kind: NameRow['kind'], spellings: readonly string[]) {
+  return db.selectFrom('certificate_names').select('serial').where('kind', '=', kind).where('value', 'in', spellings);
 }
 
 async function namesOf(db: Kysely<Schema>, serials: readonly string[]): Promise<Map<string, NameRow[]>> {
