@@ -1,13 +1,11 @@
-import { X509Certificate } from 'node:crypto';
 import path from 'node:path';
 
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 
-import { readCertificate } from '../ca/x509/certificate.js';
 import { clientAuth } from '../ca/x509/usages.js';
 import type { Context } from '../context.js';
-import { issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
+import { factsOfOwn, isAged, issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
 import { readIfThere, writePrivateFile } from './private-file.js';
 
 const organizationOid = '2.5.4.10';
@@ -40,7 +38,7 @@ export function adminKubeconfig(context: Context, options: { forceRenewal: boole
   const renewIfDue = async (server: string): Promise<boolean> => {
     const text = readIfThere(file);
     const stored = text === undefined ? undefined : credentialOf(text);
-    const keep = stored !== undefined && !force && !isDue(context, stored.certificatePem);
+    const keep = stored !== undefined && !force && !isDue(context, stored);
     const credential = keep ? stored : await issue(context);
     const wanted = render(server, context.ca.bundle(context.config.topology.kubernetesServer).pem, credential);
     force = false;
@@ -66,21 +64,18 @@ function issue(context: Context): Promise<OwnCertificate> {
   });
 }
 
-function isDue(context: Context, certificatePem: string): boolean {
-  const facts = readCertificate(new X509Certificate(certificatePem).raw);
-  const twoThirds = facts.notBefore + ((facts.notAfter - facts.notBefore) * 2) / 3;
-  const signer = context.ca.ring(context.config.topology.rotunda).active.ski;
-  const banned = context.bans.isBanned(context.config.topology.rotunda, facts.serial, 'admin') !== undefined;
-  return banned || context.clock.now().getTime() >= twoThirds || facts.authorityKeyId !== signer;
+function isDue(context: Context, own: OwnCertificate): boolean {
+  const ring = context.config.topology.rotunda;
+  const facts = factsOfOwn(own);
+  if (facts === undefined || isAged(context, ring, facts)) return true;
+  return context.bans.isBanned(ring, facts.serial, 'admin') !== undefined;
 }
 
 function credentialOf(text: string): OwnCertificate | undefined {
   try {
     const user = kubeconfigSchema.parse(parse(text)).users[0]?.user;
     if (user === undefined) return undefined;
-    const certificatePem = decode(user['client-certificate-data']);
-    readCertificate(new X509Certificate(certificatePem).raw);
-    return { certificatePem, keyPem: decode(user['client-key-data']) };
+    return { certificatePem: decode(user['client-certificate-data']), keyPem: decode(user['client-key-data']) };
   } catch {
     // A damaged file is replaced: it is this service's own.
     return undefined;

@@ -1,9 +1,10 @@
-import { createHash, generateKeyPair, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPair, type KeyObject, X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 
 import type { LeafOrder } from '../ca/types.js';
+import { readCertificate } from '../ca/x509/certificate.js';
 import { encodePem } from '../ca/x509/pem.js';
-import type { AltName, DistinguishedName } from '../ca/x509/types.js';
+import type { AltName, CertificateFacts, DistinguishedName } from '../ca/x509/types.js';
 import type { Context } from '../context.js';
 
 const generate = promisify(generateKeyPair);
@@ -66,6 +67,22 @@ function orderFor(key: KeyObject, options: OwnCertificateOptions, now: number): 
     extendedKeyUsages: [options.extendedKeyUsage],
     requester: 'system:rotunda',
   };
+}
+
+/** What a stored certificate says; undefined when it is damaged or its key is not the one beside it: it is to be replaced. */
+export function factsOfOwn({ certificatePem, keyPem }: OwnCertificate): CertificateFacts | undefined {
+  try {
+    const certificate = new X509Certificate(certificatePem);
+    return certificate.checkPrivateKey(createPrivateKey(keyPem)) ? readCertificate(certificate.raw) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether two thirds of its life are over, or another authority signs for the ring by now. */
+export function isAged({ ca, clock }: Pick<Context, 'ca' | 'clock'>, ring: string, facts: CertificateFacts): boolean {
+  const twoThirds = facts.notBefore + ((facts.notAfter - facts.notBefore) * 2) / 3;
+  return clock.now().getTime() >= twoThirds || facts.authorityKeyId !== ca.ring(ring).active.ski;
 }
 
 function keyIdOf(spki: Buffer): string {

@@ -1,23 +1,29 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 
 /** Writes a file that only its owner can read, so that a reader sees the old content or the new, also after a crash. */
 export function writePrivateFile(file: string, content: string): void {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
-  const handle = openSync(temporary, 'wx', 0o600);
   try {
-    writeSync(handle, content);
-    fsyncSync(handle);
+    throughHandle(temporary, 'wx', (handle) => {
+      writeSync(handle, content);
+      fsyncSync(handle);
+    });
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  throughHandle(path.dirname(file), 'r', fsyncSync);
+}
+
+function throughHandle(file: string, flags: 'r' | 'wx', work: (handle: number) => void): void {
+  const handle = openSync(file, flags, 0o600);
+  try {
+    work(handle);
   } finally {
     closeSync(handle);
-  }
-  renameSync(temporary, file);
-  const directory = openSync(path.dirname(file), 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
   }
 }
 

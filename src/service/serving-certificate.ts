@@ -1,11 +1,9 @@
-import { X509Certificate } from 'node:crypto';
 import path from 'node:path';
 
-import { readCertificate } from '../ca/x509/certificate.js';
 import { serverAuth } from '../ca/x509/usages.js';
-import type { AltName, CertificateFacts } from '../ca/x509/types.js';
+import type { AltName } from '../ca/x509/types.js';
 import type { Context } from '../context.js';
-import { issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
+import { factsOfOwn, isAged, issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
 import { servingNames } from './local-names.js';
 import { readIfThere, writePrivateFile } from './private-file.js';
 
@@ -56,21 +54,9 @@ export async function loadServingCertificate(context: Context): Promise<ServingC
 }
 
 function isDue(context: Context, own: OwnCertificate, names: readonly AltName[]): boolean {
-  const facts = factsOf(own.certificatePem);
-  if (facts === undefined) return true;
-  const now = context.clock.now().getTime();
-  const twoThirds = facts.notBefore + ((facts.notAfter - facts.notBefore) * 2) / 3;
-  const signer = context.ca.ring(context.config.topology.kubernetesServer).active.ski;
-  return now >= twoThirds || facts.authorityKeyId !== signer || namesKey(facts.names) !== namesKey(names);
-}
-
-function factsOf(pem: string): CertificateFacts | undefined {
-  try {
-    return readCertificate(new X509Certificate(pem).raw);
-  } catch {
-    // A damaged file is replaced, not an obstacle.
-    return undefined;
-  }
+  const facts = factsOfOwn(own);
+  if (facts === undefined || isAged(context, context.config.topology.kubernetesServer, facts)) return true;
+  return namesKey(facts.names) !== namesKey(names);
 }
 
 function namesKey(names: readonly AltName[]): string {

@@ -5,9 +5,9 @@ import { createHash } from 'node:crypto';
 import { createContext, type Context, type ContextOverrides } from '../context.js';
 import type { Config } from '../config/types.js';
 import { createRotundaServer, type RotundaServer } from '../server.js';
-import { adminKubeconfig } from './admin-kubeconfig.js';
+import { adminKubeconfig, type AdminKubeconfig } from './admin-kubeconfig.js';
 import { startMaintenance } from './maintenance.js';
-import { loadServingCertificate } from './serving-certificate.js';
+import { loadServingCertificate, type ServingCertificate } from './serving-certificate.js';
 
 /** How long open requests may take after SIGTERM. */
 const drainTimeoutMs = 10_000;
@@ -40,43 +40,59 @@ export async function startService(config: Config, options: StartOptions = {}): 
 }
 
 async function listen(context: Context, options: StartOptions): Promise<Service> {
-  const { config, ca, logger } = context;
+  const { config, ca } = context;
   await ca.recover();
   const serving = await loadServingCertificate(context);
   const server = await createRotundaServer(context, serving.current());
-  const url = await bind(server, config);
+  const bound = await bind(server, config);
+  const url = config.advertiseUrl ?? bound;
   const admin = adminKubeconfig(context, { forceRenewal: options.renewAdmin === true });
-  await admin.renewIfDue(config.advertiseUrl ?? url);
-  await context.requests.reconsider();
-  const maintenance = startMaintenance(
-    [
-      async () => {
-        if (await serving.renewIfDue()) server.present(serving.current());
-      },
-      async () => {
-        if (await admin.renewIfDue(config.advertiseUrl ?? url))
-          logger.info({ file: admin.file }, 'rewrote the administrator kubeconfig');
-      },
-      async () => {
-        await ca.recover();
-      },
-      () => context.requests.reconsider({ due: true }),
-    ],
-    logger,
-  );
+  try {
+    await admin.renewIfDue(url);
+    await context.requests.reconsider();
+  } catch (error) {
+    await close(server);
+    throw error;
+  }
+  const maintenance = startMaintenance(duties(context, { serving, server, admin, url }), context.logger);
   const anchors = ca.bundle(config.topology.kubernetesServer).anchors;
   return {
     context,
-    url: config.advertiseUrl ?? url,
+    url,
     pins: anchors.map((anchor) => `sha256:${createHash('sha256').update(anchor.key.spki).digest('hex')}`),
     adminKubeconfig: admin.file,
     maintain: () => maintenance.run(),
     stop: once(async () => {
       await maintenance.stop();
-      await close(server);
-      await context.close();
+      try {
+        await close(server);
+      } finally {
+        await context.close();
+      }
     }),
   };
+}
+
+type Own = {
+  readonly serving: ServingCertificate;
+  readonly server: RotundaServer;
+  readonly admin: AdminKubeconfig;
+  readonly url: string;
+};
+
+function duties({ ca, requests, logger }: Context, { serving, server, admin, url }: Own): (() => Promise<void>)[] {
+  return [
+    async () => {
+      if (await serving.renewIfDue()) server.present(serving.current());
+    },
+    async () => {
+      if (await admin.renewIfDue(url)) logger.info({ file: admin.file }, 'rewrote the administrator kubeconfig');
+    },
+    async () => {
+      await ca.recover();
+    },
+    () => requests.reconsider({ due: true }),
+  ];
 }
 
 /** Fastify does not know that its listener, made elsewhere, speaks TLS. */
@@ -101,8 +117,11 @@ async function close(server: RotundaServer): Promise<void> {
   const forced = setTimeout(() => {
     server.app.server.closeAllConnections();
   }, drainTimeoutMs);
-  await server.app.close();
-  clearTimeout(forced);
+  try {
+    await server.app.close();
+  } finally {
+    clearTimeout(forced);
+  }
 }
 
 function once(action: () => Promise<void>): () => Promise<void> {

@@ -1,11 +1,13 @@
-import { type X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync, type X509Certificate } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect } from 'node:tls';
 
+import { Agent, request } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { startServiceProcess } from '../support/service-process.js';
 import { startTestService, type TestService } from '../support/service.js';
 
 let dataDir: string;
@@ -142,5 +144,113 @@ describe("the service's own credentials", () => {
     writeFileSync(first.kubeconfig, 'no longer a kubeconfig');
     const second = await start();
     expect((await second.client(second.admin).send('GET', '/pki/v1/whoami')).status).toBe(200);
+  });
+
+  it('with a key that is not theirs are replaced', async () => {
+    const first = await start();
+    await stop(first);
+    const file = path.join(dataDir, 'serving.pem');
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const certificate = readFileSync(file, 'utf8').split('-----BEGIN PRIVATE KEY-----')[0] ?? '';
+    writeFileSync(file, certificate + privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+    const second = await start();
+    expect((await second.client(second.admin).send('GET', '/pki/v1/whoami')).status).toBe(200);
+  });
+});
+
+describe('the key-encryption key', () => {
+  const variable = 'ROTUNDA_TEST_START_KEY';
+
+  afterEach(() => {
+    Reflect.deleteProperty(process.env, variable);
+  });
+
+  /** Starts, stops, starts again with the same source and then with another secret behind it. */
+  async function keepsOut(config: Record<string, unknown>, change: () => void): Promise<void> {
+    const first = await start({ config });
+    const { pins } = first.service;
+    await stop(first);
+    const second = await start({ config });
+    expect(second.service.pins).toEqual(pins);
+    expect((await second.client(second.admin).send('GET', '/pki/v1/whoami')).status).toBe(200);
+    await stop(second);
+    change();
+    await expect(start({ config })).rejects.toThrow(/key-encryption key/);
+    expect(existsSync(path.join(dataDir, 'key-encryption.key'))).toBe(false);
+  }
+
+  it('comes from a variable', async () => {
+    process.env[variable] = Buffer.alloc(32, 1).toString('base64');
+    await keepsOut({ keyEncryptionKey: { environment: variable } }, () => {
+      process.env[variable] = Buffer.alloc(32, 2).toString('base64');
+    });
+  });
+
+  it('comes from a passphrase in a file', async () => {
+    const file = path.join(dataDir, 'passphrase');
+    writeFileSync(file, 'correct horse battery staple\n', { mode: 0o600 });
+    await keepsOut({ keyEncryptionKey: { passphraseFile: file } }, () => {
+      writeFileSync(file, 'another long passphrase\n');
+    });
+  });
+
+  it('comes from a passphrase in a variable', async () => {
+    process.env[variable] = 'correct horse battery staple';
+    await keepsOut({ keyEncryptionKey: { passphraseEnvironment: variable } }, () => {
+      process.env[variable] = 'another long passphrase';
+    });
+  });
+
+  it('comes from a file of its own', async () => {
+    const file = path.join(dataDir, 'own.key');
+    writeFileSync(file, Buffer.alloc(32, 1).toString('hex'), { mode: 0o600 });
+    await keepsOut({ keyEncryptionKey: { file } }, () => {
+      writeFileSync(file, Buffer.alloc(32, 2).toString('hex'));
+    });
+  });
+});
+
+describe('a start that cannot be', () => {
+  it('tells of a port that is taken, and leaves nothing behind', async () => {
+    const first = await start();
+    const other = mkdtempSync(path.join(tmpdir(), 'rotunda-start-'));
+    try {
+      const { port } = new URL(first.url);
+      const again = (listen: string): Promise<TestService> => start({ dataDir: other, config: { listen } });
+      await expect(again(`127.0.0.1:${port}`)).rejects.toThrow(/EADDRINUSE/);
+      // The database of the failed start is free again.
+      expect((await again('127.0.0.1:0')).url).toMatch(/^https:/);
+    } finally {
+      for (const service of running.splice(0)) await service.stop();
+      rmSync(other, { recursive: true, force: true });
+    }
+  });
+
+  it('refuses a second service on the same SQLite database', async () => {
+    await start();
+    await expect(start()).rejects.toThrow(/another Rotunda process/);
+  });
+});
+
+describe('as a process', () => {
+  it('prints the welcome alone on standard output, and drains an open watch at SIGTERM', async () => {
+    const service = await startServiceProcess({ dataDir });
+    const lines = service.output().trim().split('\n');
+    expect(lines[0]).toBe(`Rotunda is listening on ${service.url}`);
+    expect(service.output()).toMatch(/CA pin +sha256:[0-9a-f]{64}/);
+    expect(service.output()).not.toContain('{');
+    const client = new Agent({ connect: { ca: service.ca, ...service.admin } });
+    try {
+      const path = '/apis/certificates.k8s.io/v1/certificatesigningrequests?watch=true&timeoutSeconds=300';
+      const watch = await request(`${service.url}${path}`, { dispatcher: client });
+      expect(watch.statusCode).toBe(200);
+      const ended = watch.body.text();
+      const began = performance.now();
+      expect(await service.stop('SIGTERM')).toBe(0);
+      expect(performance.now() - began).toBeLessThan(5000);
+      await ended;
+    } finally {
+      await client.destroy();
+    }
   });
 });
