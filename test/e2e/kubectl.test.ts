@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { requestClientCertificate } from '../support/kubelet.js';
 import { describeWithPeer, type PeerName, requirePeer } from '../support/peers.js';
 import { csrPem, newEcKey } from '../support/pkcs10.js';
 import { startTestService, type TestService } from '../support/service.js';
@@ -111,6 +112,33 @@ describe.each([
       expect(stdout).toMatch(/Requesting User: +admin/);
       expect(stdout).toMatch(/Status: +Pending/);
       expect(stdout).toMatch(/Common Name: +jane/);
+    });
+
+    it('describes why a request is held', async () => {
+      const node = `${prefix}-held`;
+      const token = await rotunda
+        .client(rotunda.admin)
+        .send('POST', '/pki/v1/tokens', { body: { node: { name: node } } });
+      const client = await requestClientCertificate({
+        url: rotunda.url,
+        ca: rotunda.ca,
+        nodeName: node,
+        token: token.json<{ token: string }>().token,
+      });
+      const request = csrPem(newEcKey(), {
+        subject: [
+          ['O', 'system:nodes'],
+          ['CN', `system:node:${node}`],
+        ],
+        ips: ['192.0.2.200'],
+      });
+      const body = { signerName: 'kubernetes.io/kubelet-serving', request, name: node };
+      const held = await rotunda.client(client).send('POST', '/pki/v1/requests', { body });
+      expect(held.status, held.text).toBe(202);
+      const { stdout } = await kubectl(binary, ['describe', 'csr', node]);
+      expect(stdout).toMatch(/rotunda.dev\/hold-reason[=:].*192\.0\.2\.200/);
+      expect(stdout).toMatch(/Events:\n.*\n.*\n +Normal +Held .*192\.0\.2\.200/);
+      expect(stdout).toMatch(/Status: +Pending/);
     });
 
     it('watches', async () => {
