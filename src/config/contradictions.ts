@@ -10,6 +10,8 @@ export function contradictions(config: Config, options: { allowInsecureSharedCA:
   return [
     ...duplicateRings(config),
     ...unknownRings(config),
+    ...ownClients(config),
+    ...nodeProfiles(config),
     ...lifetimes(config),
     ...(options.allowInsecureSharedCA ? [] : sharedAuthorities(config.topology)),
     ...highAvailability(config),
@@ -41,6 +43,40 @@ function unknownRings(config: Config): FieldCause[] {
       field: `profiles[${profile.signerName}].ring`,
       reason: 'FieldValueNotSupported' as const,
       message: `${JSON.stringify(profile.ring)}: there is no such ring; rings are ${names.join(', ')}`,
+    }));
+}
+
+/**
+ * A profile that nodes get by themselves must give nodes only. Its rules compare the node in the common name, and a
+ * subject that is no node's would pass them as the name of none.
+ */
+function nodeProfiles(config: Config): FieldCause[] {
+  const causes: FieldCause[] = [];
+  for (const { signerName, approval, commonName, organizations } of config.profiles) {
+    if (approval !== 'node-client' && approval !== 'node-serving') continue;
+    const rule = (field: string, value: unknown, text: string): void => {
+      causes.push({
+        field: `profiles[${signerName}].${field}`,
+        reason: 'FieldValueInvalid',
+        message: `${value === undefined ? 'not set' : JSON.stringify(value)}: with the approval ${approval} it must be ${text}`,
+      });
+    };
+    const prefix = commonName !== undefined && 'prefix' in commonName ? commonName.prefix : undefined;
+    if (prefix !== 'system:node:') rule('commonName', commonName, 'the prefix system:node:');
+    if (organizations?.length !== 1 || organizations[0] !== 'system:nodes')
+      rule('organizations', organizations, 'exactly ["system:nodes"]');
+  }
+  return causes;
+}
+
+/** Only the service's own ring makes its administrators, whatever a configured profile says. */
+function ownClients({ profiles, topology }: Config): FieldCause[] {
+  return profiles
+    .filter(({ signerName, ring }) => signerName === 'rotunda.dev/client' && ring !== topology.rotunda)
+    .map(({ signerName, ring }) => ({
+      field: `profiles[${signerName}].ring`,
+      reason: 'FieldValueInvalid' as const,
+      message: `${JSON.stringify(ring)}: administrators, operators and viewers are of the ring ${topology.rotunda}`,
     }));
 }
 

@@ -28,6 +28,13 @@ const keyEncryptionKeySchema = z.union(
   { error: 'must have exactly one of file, environment, passphraseFile and passphraseEnvironment' },
 );
 
+const ringSchema = z.strictObject({
+  name: ringName,
+  keyType: z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096', 'ed25519']).optional(),
+  commonName: z.string().min(1).max(48).optional(),
+  lifetime: durationSchema.optional(),
+});
+
 const storeSchema = z.union(
   [
     z.strictObject({
@@ -38,6 +45,17 @@ const storeSchema = z.union(
   ],
   { error: 'must have exactly one of url (sqlite:PATH or postgres://…), urlFile and urlEnvironment' },
 );
+
+/** A list whose items are told apart by one field: a second one of the same name would silently win. */
+function uniqueBy<K extends string, T extends z.ZodType<Readonly<Record<K, string>>>>(key: K, item: T): z.ZodArray<T> {
+  return z.array(item).check(({ value, issues }) => {
+    const seen = new Set<string>();
+    for (const [index, { [key]: name }] of value.entries()) {
+      if (seen.has(name)) issues.push({ code: 'custom', input: name, path: [index, key], message: 'is there twice' });
+      seen.add(name);
+    }
+  });
+}
 
 /** The file as written, before names are resolved against each other. */
 export const fileSchema = z.strictObject({
@@ -53,16 +71,7 @@ export const fileSchema = z.strictObject({
     })
     .optional(),
   keyEncryptionKey: keyEncryptionKeySchema.optional(),
-  rings: z
-    .array(
-      z.strictObject({
-        name: ringName,
-        keyType: z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096', 'ed25519']).optional(),
-        commonName: z.string().min(1).max(48).optional(),
-        lifetime: durationSchema.optional(),
-      }),
-    )
-    .optional(),
+  rings: uniqueBy('name', ringSchema).optional(),
   topology: z
     .strictObject({
       kubernetesClient: ringName.optional(),
@@ -77,7 +86,7 @@ export const fileSchema = z.strictObject({
   allowInsecureSharedCA: z.boolean().optional(),
   lifetimes: z.enum(['rotunda', 'upstream']).optional(),
   nodeApproval: z.enum(['enrolled', 'upstream-any-node-name']).optional(),
-  profiles: z.array(profileConfigSchema).optional(),
+  profiles: uniqueBy('signerName', profileConfigSchema).optional(),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional() }).optional(),
 });
 

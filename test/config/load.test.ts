@@ -100,6 +100,25 @@ describe('the configuration', () => {
     expect(refusal({ ...version, profiles: [profile] })).toMatch(/nowhere.*no such ring/);
   });
 
+  const nodeShape = { commonName: { prefix: 'system:node:' }, organizations: ['system:nodes'] };
+  it.each([
+    [{ ...nodeShape, commonName: undefined }, 'commonName: not set: ', 'the prefix system:node:'],
+    [{ ...nodeShape, commonName: { prefix: 'system:' } }, 'commonName: {"prefix":"system:"}: ', 'the prefix system:node:'],
+    [{ ...nodeShape, commonName: { exact: 'system:node:' } }, 'commonName: {"exact"', 'the prefix system:node:'],
+    [{ ...nodeShape, organizations: undefined }, 'organizations: not set: ', 'exactly ["system:nodes"]'],
+    [{ ...nodeShape, organizations: ['system:nodes', 'x'] }, 'organizations: ["system:nodes","x"]: ', 'exactly'],
+  ])('refuses a profile that nodes get by themselves and that is not for nodes: %j', (shape, field, rule) => {
+    for (const approval of ['node-client', 'node-serving']) {
+      const profile = { signerName: 'example.com/x', ring: 'kubernetes', approval, usages: { required: ['client auth'] } };
+      const message = refusal({ ...version, profiles: [{ ...profile, ...shape }] });
+      expect(message).toContain(`profiles[example.com/x].${field}`);
+      expect(message).toContain(`with the approval ${approval} it must be ${rule}`);
+      expect(configFrom({ ...version, profiles: [{ ...profile, ...nodeShape }] }, {}).profiles).toContainEqual(
+        expect.objectContaining({ signerName: 'example.com/x' }),
+      );
+    }
+  });
+
   it.each([
     [{ etcdClient: 'kubernetes', etcdServer: 'kubernetes', etcdPeer: 'kubernetes' }, 'topology.etcdClient'],
     [{ frontProxy: 'kubernetes' }, 'topology.frontProxy'],
@@ -109,6 +128,22 @@ describe('the configuration', () => {
     expect(refusal({ ...version, topology })).toContain(`${field}: `);
     const allowed = configFrom({ ...version, topology, allowInsecureSharedCA: true }, {});
     expect(allowed.headerTrust).toBe(false);
+  });
+
+  it('refuses what is there twice, of which one would silently win', () => {
+    const rings = [{ name: 'etcd', keyType: 'ed25519' }, { name: 'etcd' }];
+    expect(refusal({ ...version, rings })).toMatch(/^rings\[1\]\.name: "etcd": is there twice/);
+    const profile = { signerName: 'example.com/web', ring: 'kubernetes', usages: { required: ['server auth'] } };
+    expect(refusal({ ...version, profiles: [profile, { ...profile, ring: 'etcd' }] })).toMatch(
+      /^profiles\[1\]\.signerName: "example.com\/web": is there twice/,
+    );
+  });
+
+  it('refuses administrators of another ring than the own', () => {
+    const profile = { signerName: 'rotunda.dev/client', ring: 'kubernetes', usages: { required: ['client auth'] } };
+    expect(refusal({ ...version, profiles: [profile] })).toMatch(
+      /rotunda\.dev\/client\]\.ring: "kubernetes": .*rotunda/,
+    );
   });
 
   it('refuses PostgreSQL with a key that only this machine has', () => {
