@@ -70,24 +70,26 @@ export function createNodes(options: NodesOptions): Nodes {
   };
 }
 
-function changeOf({ audit, factsChanged }: NodesOptions): Room['change'] {
+function changeOf(options: NodesOptions): Room['change'] {
   return async (tx, row, { set, action, detail = {} }, actor, now) => {
     const revision = tx.nextRevision();
     await updateNode(tx.db, row.name, { ...set, revision });
-    await audit.record(tx, {
-      action,
-      actor: actor.username,
-      resource: 'nodes',
-      name: row.name,
-      outcome: 'ok',
-      detail,
-      at: now,
-    });
-    tx.onCommit(() => {
-      factsChanged({ node: row.name });
-    });
+    await tell(options, tx, { action, name: row.name, actor, detail, now });
     return nodeOf({ ...row, ...set });
   };
+}
+
+/** The audit event of a change, and the call that re-opens waiting requests. */
+async function tell(
+  { audit, factsChanged }: NodesOptions,
+  tx: WriteTx,
+  event: { action: string; name: string; actor: Identity; detail: Readonly<Record<string, unknown>>; now: number },
+): Promise<void> {
+  const { action, name, actor, detail, now } = event;
+  await audit.record(tx, { action, actor: actor.username, resource: 'nodes', name, outcome: 'ok', detail, at: now });
+  tx.onCommit(() => {
+    factsChanged({ node: name });
+  });
 }
 
 async function mustFind(tx: WriteTx, name: string): Promise<NodeRow> {
@@ -115,18 +117,7 @@ async function insert(room: Room, tx: WriteTx, name: string, fields: NodeFields,
   };
   await insertNode(tx.db, row);
   const detail = { addresses, dnsNames };
-  await room.audit.record(tx, {
-    action: 'node.enrolled',
-    actor: actor.username,
-    resource: 'nodes',
-    name,
-    outcome: 'ok',
-    detail,
-    at: now,
-  });
-  tx.onCommit(() => {
-    room.factsChanged({ node: name });
-  });
+  await tell(room, tx, { action: 'node.enrolled', name, actor, detail, now });
   return nodeOf(row);
 }
 
@@ -227,18 +218,7 @@ async function remove(room: Room, tx: WriteTx, name: string, actor: Identity): P
   if (row.state === 'disabled') await room.bans.remove(tx, 'identity', room.clientRing, `system:node:${name}`);
   await deleteNode(tx.db, name);
   const detail = { certificates };
-  await room.audit.record(tx, {
-    action: 'node.deleted',
-    actor: actor.username,
-    resource: 'nodes',
-    name,
-    outcome: 'ok',
-    detail,
-    at: now,
-  });
-  tx.onCommit(() => {
-    room.factsChanged({ node: name });
-  });
+  await tell(room, tx, { action: 'node.deleted', name, actor, detail, now });
 }
 
 function disabledConflict(name: string): RotundaError {
