@@ -1,7 +1,6 @@
 import type { IssuedCertificate } from '../ca/types.js';
-import type { AltName, ReadCsr } from '../ca/x509/types.js';
+import type { ReadCsr } from '../ca/x509/types.js';
 import type { Identity } from '../identity/types.js';
-import type { FieldCause } from '../errors.js';
 
 export type OwnerReference = Record<string, unknown>;
 export type ManagedFieldsEntry = Record<string, unknown>;
@@ -197,7 +196,10 @@ export type RequestFacts = {
   readonly node?: NodeFacts;
   readonly member?: MemberFacts;
   readonly token?: TokenFacts;
-  /** Members of the same cluster, gathered only when the request asks for names that are not its member's. */
+  /**
+   * Members of the same cluster, gathered only when the request asks for names that are not its member's; for a client's
+   * certificate only the one that has the wanted name.
+   */
   readonly otherMembers?: readonly MemberFacts[];
   readonly etcdCluster?: { readonly name: string; readonly clientNames: readonly string[] };
   /** Why the identity that the certificate would give is refused everywhere, where it is. */

@@ -103,13 +103,22 @@ describe('the configuration', () => {
   const nodeShape = { commonName: { prefix: 'system:node:' }, organizations: ['system:nodes'] };
   it.each([
     [{ ...nodeShape, commonName: undefined }, 'commonName: not set: ', 'the prefix system:node:'],
-    [{ ...nodeShape, commonName: { prefix: 'system:' } }, 'commonName: {"prefix":"system:"}: ', 'the prefix system:node:'],
+    [
+      { ...nodeShape, commonName: { prefix: 'system:' } },
+      'commonName: {"prefix":"system:"}: ',
+      'the prefix system:node:',
+    ],
     [{ ...nodeShape, commonName: { exact: 'system:node:' } }, 'commonName: {"exact"', 'the prefix system:node:'],
     [{ ...nodeShape, organizations: undefined }, 'organizations: not set: ', 'exactly ["system:nodes"]'],
     [{ ...nodeShape, organizations: ['system:nodes', 'x'] }, 'organizations: ["system:nodes","x"]: ', 'exactly'],
   ])('refuses a profile that nodes get by themselves and that is not for nodes: %j', (shape, field, rule) => {
     for (const approval of ['node-client', 'node-serving']) {
-      const profile = { signerName: 'example.com/x', ring: 'kubernetes', approval, usages: { required: ['client auth'] } };
+      const profile = {
+        signerName: 'example.com/x',
+        ring: 'kubernetes',
+        approval,
+        usages: { required: ['client auth'] },
+      };
       const message = refusal({ ...version, profiles: [{ ...profile, ...shape }] });
       expect(message).toContain(`profiles[example.com/x].${field}`);
       expect(message).toContain(`with the approval ${approval} it must be ${rule}`);

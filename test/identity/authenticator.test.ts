@@ -261,7 +261,7 @@ describeEachStore('authentication', (open) => {
   });
 
   test('a late echo of a ban does not undo that it was lifted', async () => {
-    const { store, clock } = await startRooms(await open());
+    const { store } = await startRooms(await open());
     const late: (() => void)[] = [];
     const subscribe: Store['feed']['subscribe'] = (options, listener) =>
       store.feed.subscribe(options, (change) => {
