@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { RotundaError } from '../errors.js';
+import { findSerialBan } from '../store/queries/bans.js';
 import { insertCertificate, type NewCertificateRow } from '../store/queries/certificates.js';
 import { insertLedger, listIntended, settleLedger, type NewLedgerRow } from '../store/queries/ledger.js';
 import type { Store, WriteTx } from '../store/types.js';
@@ -19,7 +20,7 @@ const recoveryBatch = 1000;
 export type Ledger = {
   /** Writes the intent; answers whether the ring still signs as it did when the certificate was prepared. */
   intend(tx: WriteTx, prepared: PreparedCertificate): Promise<boolean>;
-  /** From `intended` to `issued`, and into the inventory. Throws RotundaError 'conflict' when it was abandoned meanwhile. */
+  /** From `intended` to `issued`, and into the inventory, there as revoked when it is banned by now. Throws RotundaError 'conflict' when it was abandoned meanwhile. */
   record(tx: WriteTx, issued: IssuedCertificate): Promise<void>;
   /** Abandons what a crash left `intended`; answers how many rows. */
   recover(): Promise<number>;
@@ -44,7 +45,11 @@ export function createLedger({ store, clock }: { readonly store: Store; readonly
         throw new RotundaError('conflict', `the ledger no longer expects the certificate ${serial}`);
       }
       const subject = inFlight.get(serial)?.subject ?? subjectText(order.subject);
-      await insertCertificate(tx.db, certificateRow(issued, subject, clock.now().getTime()), distinct(order.names));
+      const row = certificateRow(issued, subject, clock.now().getTime());
+      // What was banned while it was being signed was not there yet to be marked.
+      const ban = await findSerialBan(tx.db, { ring: order.ring, serial });
+      const revoked = ban === undefined ? {} : { revoked_at: ban.created_at, revocation_reason: ban.reason };
+      await insertCertificate(tx.db, { ...row, ...revoked }, distinct(order.names));
       tx.onCommit(() => {
         inFlight.delete(serial);
       });

@@ -83,6 +83,11 @@ describeEachStore('a renewal whose requester loses its right meanwhile', (open) 
     const { issued } = await settled;
     const certificate = issued?.der ?? Buffer.alloc(0);
     await expect(service.authenticator.authenticate({ certificate })).rejects.toMatchObject({ code: 'unauthorized' });
+    const [found] = (await service.ca.certificates.list({ serial: issued?.prepared.serial ?? '', limit: 1 })).items;
+    expect(found).toMatchObject({
+      revokedAt: service.clock.now().getTime(),
+      revocationReason: 'cessationOfOperation',
+    });
   });
 });
 

@@ -47,6 +47,23 @@ export async function isBannedNow(db: Kysely<Schema>, certificate: Banned): Prom
   return (await banOf.first(db, certificate)) !== undefined;
 }
 
+const banOfSerial = prepared((db, parameters: { readonly ring: string; readonly serial: string }) =>
+  db
+    .selectFrom('bans')
+    .select(['reason', 'created_at'])
+    .where('kind', '=', sql.lit('serial'))
+    .where('ring', '=', parameters.ring)
+    .where('value', '=', parameters.serial),
+);
+
+/** Why and since when a serial is banned, as this transaction sees it; undefined when it is not. */
+export function findSerialBan(
+  db: Kysely<Schema>,
+  certificate: { readonly ring: string; readonly serial: string },
+): Promise<Pick<BanRow, 'reason' | 'created_at'> | undefined> {
+  return banOfSerial.first(db, certificate);
+}
+
 /** Marks a serial revoked in the inventory, once: the first time and reason stay. */
 export async function markRevoked(
   db: Transaction<Schema>,
