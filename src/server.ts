@@ -33,6 +33,12 @@ const requestTimeoutMs = 30_000;
 /** Longer than client-go keeps an idle connection (90 s), so that the client closes first. */
 const keepAliveTimeoutMs = 120_000;
 
+/**
+ * How long a connection may stand still while its answer is on its way, before it is closed. Watches have a clock of
+ * their own.
+ */
+const idleTimeoutMs = 60_000;
+
 /** The one TLS listener with every surface on it. Not listening yet. */
 export async function createRotundaServer(context: Context, own: OwnCertificate): Promise<RotundaServer> {
   let https: Server | undefined;
@@ -52,6 +58,7 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
         { ...tlsOptions(context, own), requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs },
         handler,
       );
+      https.timeout = idleTimeoutMs;
       return https;
     },
   });

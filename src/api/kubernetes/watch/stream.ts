@@ -12,6 +12,8 @@ import { bookmarkMs, type WatchHandle } from './watches.js';
 
 /** A reader that is this many bytes behind is closed; it comes back where it was. */
 const mostBuffered = 4 * 1024 * 1024;
+/** How long the reader of a watch that has ended may take for what is still on its way. */
+const endWithinMs = 10_000;
 /** Upstream's default: half an hour, up to twice that by chance so that not all come back at once. */
 const standardTimeoutMs = 1_800_000;
 
@@ -51,6 +53,8 @@ export function openStream(api: Api, opening: Opening): Stream {
     handle.release();
     response.destroy();
   };
+  // A watch may be silent for long; its own clock ends it.
+  response.setTimeout(0);
   response.once('close', handle.release);
   api.watches.add(handle);
   return {
@@ -96,9 +100,15 @@ function handleOf(
     },
     end: () => {
       handle.release();
+      // A reader that has stopped reading would otherwise keep its connection, and what is buffered for it, for ever.
+      const late = setTimeout(() => response.destroy(), endWithinMs).unref();
       return new Promise<void>((resolve) => {
-        response.once('close', resolve);
-        response.end(resolve);
+        const finish = (): void => {
+          clearTimeout(late);
+          resolve();
+        };
+        response.once('close', finish);
+        response.end(finish);
       });
     },
   };
