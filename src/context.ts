@@ -82,7 +82,7 @@ async function wire(base: Base): Promise<Context> {
   const common = { store, clock, random, audit, bans, ...fleet };
   const tokens = createTokens({ ...common, kek });
   const { profiles, nodeApproval } = config;
-  const requests = createRequests({ ...common, ca, tokens, metrics, profiles, nodeApproval, logger });
+  const requests = createRequests({ ...common, ca, tokens, metrics, profiles, topology, nodeApproval, logger });
   waiting.requests = requests;
   return {
     ...base,

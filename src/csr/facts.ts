@@ -3,7 +3,7 @@ import { RotundaError } from '../errors.js';
 import type { EtcdClusters, EtcdMember, Node, Nodes } from '../fleet/types.js';
 import type { Bans, Identity } from '../identity/types.js';
 import { isLoopback, namesBeyond } from './rules/names.js';
-import { nodeNameOf } from './rules/rule.js';
+import { callingNode, nodeNameOf } from './rules/rule.js';
 import type { MemberFacts, NodeFacts, Profile, RequestFacts } from './types.js';
 
 export type FactSources = {
@@ -42,11 +42,11 @@ async function gathered(sources: FactSources, profile: Profile, csr: ReadCsr, id
     case 'node-serving':
       return nodeFacts(sources, nodeNameOf(csr.commonName));
     case 'control-plane':
-      return profile.commonName === undefined ? nodeFacts(sources, token?.node) : {};
+      return nodeFacts(sources, token?.node ?? callingNode(identity));
     case 'etcd-member':
       return memberFacts(sources.etcd, csr, identity);
     case 'etcd-client':
-      return clusterFacts(sources.etcd, identity);
+      return clusterFacts(sources.etcd, csr, identity);
     case 'person':
       return {};
   }
@@ -82,15 +82,17 @@ function factsOfMember({ cluster, name, state, addresses, dnsNames }: EtcdMember
   return { cluster, name, state, addresses, dnsNames };
 }
 
-async function clusterFacts(etcd: EtcdClusters, identity: Identity): Promise<Gathered> {
+async function clusterFacts(etcd: EtcdClusters, { commonName }: ReadCsr, identity: Identity): Promise<Gathered> {
   const caller = callingMember(identity);
   if (caller === undefined) return {};
-  const [member, cluster] = await Promise.all([
+  const [member, cluster, other] = await Promise.all([
     orMissing(etcd.member(caller.cluster, caller.name)),
     orMissing(etcd.get(caller.cluster)),
+    commonName === caller.name ? undefined : orMissing(etcd.member(caller.cluster, commonName)),
   ]);
   return {
     ...(member === undefined ? {} : { member: factsOfMember(member) }),
+    ...(other === undefined ? {} : { otherMembers: [factsOfMember(other)] }),
     ...(cluster === undefined ? {} : { etcdCluster: { name: cluster.name, clientNames: cluster.clientNames } }),
   };
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Audit, AuditEvent } from '../audit/types.js';
 import type { Ca } from '../ca/types.js';
 import type { Clock, Random } from '../clock.js';
+import type { Topology } from '../config/types.js';
 import type { EtcdClusters, Nodes } from '../fleet/types.js';
 import type { Bans, Tokens } from '../identity/types.js';
 import type { Metrics } from '../metrics.js';
@@ -23,6 +24,8 @@ export type RequestsOptions = {
   readonly audit: Audit;
   readonly metrics: Metrics;
   readonly profiles: readonly Profile[];
+  /** Which rings are etcd's and the cluster's. */
+  readonly topology: Topology;
   readonly nodeApproval: RequestFacts['nodePolicy'];
   readonly logger: Logger;
 };

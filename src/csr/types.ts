@@ -1,6 +1,6 @@
 import type { IssuedCertificate } from '../ca/types.js';
 import type { ReadCsr } from '../ca/x509/types.js';
-import type { Identity } from '../identity/types.js';
+import type { Identity, TokenFacts } from '../identity/types.js';
 
 export type OwnerReference = Record<string, unknown>;
 export type ManagedFieldsEntry = Record<string, unknown>;
@@ -220,18 +220,6 @@ export type MemberFacts = {
   readonly state: 'expected' | 'joined' | 'disabled';
   readonly addresses: readonly string[];
   readonly dnsNames: readonly string[];
-};
-
-export type TokenFacts = {
-  readonly id: string;
-  readonly kind: 'node' | 'unbound' | 'etcd-member' | 'control-plane';
-  readonly node?: string;
-  readonly cluster?: string;
-  readonly member?: string;
-  readonly reusable: boolean;
-  readonly state: 'active' | 'used' | 'revoked';
-  /** How often this profile was already given to it. */
-  readonly claims: Readonly<Record<string, { readonly serial: string; readonly count: number }>>;
 };
 
 /** Pure: the rules of one profile over one verified CSR and the facts. */

@@ -69,7 +69,8 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
   /**
    * Runs the fleet: enrolment, tokens, requests, revocation. Not rings and authorities; not requests under the control
    * plane's and the service's own profiles, and (in the rooms concerned) neither control-plane tokens nor the etcd user
-   * root: with each of these an operator could give out more than an operator has.
+   * root nor the cluster's own users and groups (`system:*`, kubeadm:cluster-admins): with each of these an operator
+   * could give out more than an operator has.
    */
   operator: [
     { verbs: read, group: native },

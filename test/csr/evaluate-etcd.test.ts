@@ -141,6 +141,14 @@ const etcd: Row[] = [
     says: 'administrator',
   },
   {
+    is: 'client called as another member',
+    signer: client,
+    asks: named('m2'),
+    by: facts(memberToken, { member, otherMembers: [other], etcdCluster: { name: 'main', clientNames: ['m2'] } }),
+    outcome: 'deny',
+    says: '"m2" is the etcd member "main/m2"',
+  },
+  {
     is: 'client for a node',
     signer: client,
     asks: named('app'),
@@ -248,6 +256,27 @@ const controlPlane: Row[] = [
     says: 'IP 10.0.0.9',
   },
 ];
+
+const disabled = node({ name: 'cp-1', state: 'disabled' });
+controlPlane.push(
+  {
+    is: 'disabled node, fixed common name',
+    signer: plane('super-admin'),
+    asks: named('kubernetes-super-admin', 'system:masters'),
+    by: facts(planeToken, { node: disabled }),
+    outcome: 'deny',
+    says: 'the node "cp-1" is disabled',
+  },
+  {
+    is: 'disabled node, by its certificate',
+    signer: plane('apiserver'),
+    asks: { ...named('kube-apiserver'), ...serverNames },
+    usages: serverUsages,
+    by: facts(nodeIdentity('cp-1'), { node: disabled }),
+    outcome: 'deny',
+    says: 'the node "cp-1" is disabled',
+  },
+);
 
 testRows('etcd', etcd);
 testRows('control plane', controlPlane);

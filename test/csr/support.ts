@@ -156,6 +156,7 @@ export async function startService(store: Store, options: ServiceOptions = {}): 
     ca: options.wrapCa?.(ca) ?? ca,
     audit: createAudit({ logger }),
     profiles: options.profiles ?? profiles,
+    topology,
     nodeApproval: options.nodeApproval ?? 'enrolled',
   });
   return { ...rooms, requests, metrics };

@@ -17,6 +17,15 @@ const controlPlaneTokenRule: Rule = {
   },
 };
 
+const nodeNotDisabledRule: Rule = {
+  name: 'node-not-disabled',
+  kind: 'fact',
+  check: ({ facts: { node } }) =>
+    node?.state === 'disabled'
+      ? failed(`the node ${quote(node.name)} is disabled`)
+      : passed('the node is not disabled'),
+};
+
 /** kubeadm's etcd certificates are named after their node; all others have a fixed common name, which the profile checks. */
 const ownNameRule: Rule = {
   name: 'name-of-the-node',
@@ -50,5 +59,10 @@ const byPersonRule: Rule = {
   check: () => missing('this kind of certificate is approved by a person'),
 };
 
-export const controlPlaneRules: readonly Rule[] = [controlPlaneTokenRule, ownNameRule, ownNamesRule];
+export const controlPlaneRules: readonly Rule[] = [
+  controlPlaneTokenRule,
+  nodeNotDisabledRule,
+  ownNameRule,
+  ownNamesRule,
+];
 export const personRules: readonly Rule[] = [byPersonRule];
