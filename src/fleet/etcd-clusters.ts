@@ -1,7 +1,5 @@
-import type { Audit } from '../audit/types.js';
-import type { Clock, Random } from '../clock.js';
 import { invalid, RotundaError } from '../errors.js';
-import type { Bans, Identity } from '../identity/types.js';
+import type { Identity } from '../identity/types.js';
 import {
   deleteEtcdCluster,
   type EtcdClusterRow,
@@ -12,20 +10,11 @@ import {
   listEtcdMembers,
   updateEtcdCluster,
 } from '../store/queries/etcd.js';
-import type { Store, WriteTx } from '../store/types.js';
-import { createEtcdMembers } from './etcd-members.js';
+import type { WriteTx } from '../store/types.js';
+import { createEtcdMembers, type EtcdOptions } from './etcd-members.js';
 import { clusterOf, memberOf, noSuchCluster, noSuchMember, readClientNames } from './etcd-records.js';
 import { cause, checkClusterName } from './names.js';
-import type { EtcdCluster, EtcdClusters, FactsChanged } from './types.js';
-
-export type EtcdOptions = {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly audit: Audit;
-  readonly bans: Bans;
-  readonly factsChanged: FactsChanged;
-};
+import type { EtcdCluster, EtcdClusters } from './types.js';
 
 /** The enrolled etcd clusters, their members, and the client names that each cluster knows. */
 export function createEtcdClusters(options: EtcdOptions): EtcdClusters {

@@ -1,6 +1,8 @@
+import type { Audit } from '../audit/types.js';
+import type { Clock, Random } from '../clock.js';
 import { RotundaError } from '../errors.js';
 import { banCertificatesOf } from '../identity/ban-certificates.js';
-import type { Identity } from '../identity/types.js';
+import type { Bans, Identity } from '../identity/types.js';
 import {
   deleteEtcdMember,
   type EtcdMemberRow,
@@ -10,11 +12,20 @@ import {
   updateEtcdMember,
 } from '../store/queries/etcd.js';
 import { revokeTokensOf } from '../store/queries/tokens.js';
-import type { WriteTx } from '../store/types.js';
-import type { EtcdOptions } from './etcd-clusters.js';
+import type { Store, WriteTx } from '../store/types.js';
 import { memberOf, noSuchCluster, noSuchMember, readMemberFields } from './etcd-records.js';
 import { makeUid } from './names.js';
-import type { EtcdClusters, EtcdMember, EtcdMemberDraft } from './types.js';
+import type { EtcdClusters, EtcdMember, EtcdMemberDraft, FactsChanged } from './types.js';
+
+/** What enrolment of etcd clusters and members needs from the other rooms. */
+export type EtcdOptions = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly audit: Audit;
+  readonly bans: Bans;
+  readonly factsChanged: FactsChanged;
+};
 
 /** Enrolling, changing and removing members. Every change is one transaction with its audit event. */
 export function createEtcdMembers(

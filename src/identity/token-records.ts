@@ -1,4 +1,4 @@
-import type { TokenFacts } from '../csr/types.js';
+import type { TokenFacts } from './types.js';
 import { parseClaims } from '../fleet/claims.js';
 import type { TokenRow } from '../store/queries/tokens.js';
 import { bootstrappersGroup } from './token-format.js';

@@ -1,5 +1,4 @@
 import type { WriteTx } from '../store/types.js';
-import type { TokenFacts } from '../csr/types.js';
 
 /** Who calls. Identity is (ring, CN, O) for certificates: the same name in two rings is two identities. */
 export type Identity = {
@@ -18,6 +17,19 @@ export type Identity = {
   /** The etcd member that this identity is, by the inventory's record of its certificate's serial. */
   readonly member?: { readonly cluster: string; readonly name: string };
   readonly roles: readonly Role[];
+};
+
+/** What is known of a live bootstrap token when rules run. */
+export type TokenFacts = {
+  readonly id: string;
+  readonly kind: 'node' | 'unbound' | 'etcd-member' | 'control-plane';
+  readonly node?: string;
+  readonly cluster?: string;
+  readonly member?: string;
+  readonly reusable: boolean;
+  readonly state: 'active' | 'used' | 'revoked';
+  /** How often this profile was already given to it. */
+  readonly claims: Readonly<Record<string, { readonly serial: string; readonly count: number }>>;
 };
 
 export type Role =

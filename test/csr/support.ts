@@ -8,15 +8,8 @@ import type { ReadCsr } from '../../src/ca/x509/types.js';
 import { parseObject } from '../../src/csr/object.js';
 import { builtInProfiles } from '../../src/csr/profiles.js';
 import { createRequests } from '../../src/csr/requests.js';
-import type {
-  CertificateRequest,
-  Profile,
-  RequestDraft,
-  RequestFacts,
-  Requests,
-  TokenFacts,
-} from '../../src/csr/types.js';
-import type { Identity, Token } from '../../src/identity/types.js';
+import type { CertificateRequest, Profile, RequestDraft, RequestFacts, Requests } from '../../src/csr/types.js';
+import type { Identity, Token, TokenFacts } from '../../src/identity/types.js';
 import { createMetrics, type Metrics } from '../../src/metrics.js';
 import type { Store } from '../../src/store/types.js';
 import { logger, random } from '../ca/support.js';

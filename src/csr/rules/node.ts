@@ -1,4 +1,5 @@
-import type { NodeFacts, TokenFacts } from '../types.js';
+import type { TokenFacts } from '../../identity/types.js';
+import type { NodeFacts } from '../types.js';
 import { describeNames, namesBeyond } from './names.js';
 import { callingNode, failed, missing, nodeNameOf, passed, type Rule, type RuleInput, type Verdict } from './rule.js';
 import { tokenFault, tokenPurpose } from './token.js';

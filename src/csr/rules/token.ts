@@ -1,4 +1,4 @@
-import type { TokenFacts } from '../types.js';
+import type { TokenFacts } from '../../identity/types.js';
 
 /** Why a token may not ask for anything any more; undefined while it may. */
 export function tokenFault(token: TokenFacts): string | undefined {
