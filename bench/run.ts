@@ -31,9 +31,9 @@ sections.push({
 const dataDir = mkdtempSync(path.join(tmpdir(), 'rotunda-bench-'));
 const service = await startServiceProcess({ dataDir, env: { ROTUNDA_LOG_LEVEL: 'warn' } });
 try {
-  const https = await benchHttps(service, { certificates: options.certificates, connections: 32 });
+  const https = await benchHttps(service, { certificates: options.certificates, connections: 64 });
   sections.push({ title: '(b) over HTTPS, keep-alive', rows: https });
-  const bootstrap = await benchBootstrap(service, { nodes: options.bootstraps, width: 32 });
+  const bootstrap = await benchBootstrap(service, { nodes: options.bootstraps, width: 100 });
   sections.push({ title: '(c) kubelet bootstraps, a new TLS connection each', rows: bootstrap });
 } finally {
   await service.stop();
