@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 
 import { startServiceProcess } from '../test/support/service-process.js';
+import { benchBareHttps } from './bare-https.js';
 import { benchBootstrap } from './bootstrap.js';
 import { floorRows, measureFloor } from './floor.js';
 import { benchHttps } from './https.js';
@@ -31,6 +32,7 @@ sections.push({
 const dataDir = mkdtempSync(path.join(tmpdir(), 'rotunda-bench-'));
 const service = await startServiceProcess({ dataDir, env: { ROTUNDA_LOG_LEVEL: 'warn' } });
 try {
+  sections.push({ title: 'floor of HTTPS', rows: await benchBareHttps(service, dataDir) });
   const https = await benchHttps(service, { certificates: options.certificates, connections: 64 });
   sections.push({ title: '(b) over HTTPS, keep-alive', rows: https });
   const bootstrap = await benchBootstrap(service, { nodes: options.bootstraps, width: 100 });

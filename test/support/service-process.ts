@@ -55,7 +55,7 @@ export async function startServiceProcess(options: ProcessOptions): Promise<Serv
     ca: kubeconfig.ca,
     admin: kubeconfig.admin,
     output: () => text,
-    cpuMs: () => cpuMs(child.pid ?? 0),
+    cpuMs: () => cpuOfProcess(child.pid ?? 0),
     memory: () => memory(child.pid ?? 0),
     stop: (signal = 'SIGTERM') => {
       child.kill(signal);
@@ -84,8 +84,8 @@ async function listening(
   }
 }
 
-/** proc(5): fields 14 and 15 of stat, in ticks of 10 ms. */
-function cpuMs(pid: number): number {
+/** User and system time of a process's threads in milliseconds; proc(5): fields 14 and 15 of stat, in ticks of 10 ms. */
+export function cpuOfProcess(pid: number): number {
   const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
