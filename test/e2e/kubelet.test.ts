@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { gnutlsVerify, nodeVerify, opensslVerify } from '../ca/verifiers.js';
 import {
   bootstrapBlocking,
   type KubeletOptions,
@@ -9,6 +10,7 @@ import {
   requestServingCertificate,
 } from '../support/kubelet.js';
 import { newEcKey, newRsaKey } from '../support/pkcs10.js';
+import { peers } from '../support/peers.js';
 import { startTestService, type TestService } from '../support/service.js';
 
 let rotunda: TestService;
@@ -40,9 +42,18 @@ function kubelet(nodeName: string, extra: Partial<KubeletOptions>): KubeletOptio
 
 function expectNodeCertificate(pem: string, node: string): X509Certificate {
   const certificate = new X509Certificate(pem);
+  expectVerified(pem);
   expect(certificate.subject).toBe(`O=system:nodes\nCN=system:node:${node}`);
   expect(certificate.verify(new X509Certificate(rotunda.ca).publicKey)).toBe(true);
   return certificate;
+}
+
+/** By every verifier that there is. */
+function expectVerified(leaf: string): void {
+  const chain = { leaf, anchors: rotunda.ca };
+  expect(nodeVerify(chain)).toBe(true);
+  if (peers.openssl !== undefined) expect(opensslVerify(peers.openssl, chain)).toContain('OK');
+  if (peers.certtool !== undefined) expect(gnutlsVerify(peers.certtool, chain)).toContain('Verified.');
 }
 
 describe('a kubelet with a bound token', () => {

@@ -253,4 +253,21 @@ describe('as a process', () => {
       await client.destroy();
     }
   });
+
+  it('makes another administrator credential when told to, and the old one goes on working', async () => {
+    const first = await startServiceProcess({ dataDir });
+    await first.stop();
+    const second = await startServiceProcess({ dataDir, args: ['--renew-admin', '--listen', '127.0.0.1:0'] });
+    try {
+      expect(second.admin.cert).not.toBe(first.admin.cert);
+      for (const credential of [first.admin, second.admin]) {
+        const client = new Agent({ connect: { ca: second.ca, ...credential } });
+        const answer = await request(`${second.url}/pki/v1/whoami`, { dispatcher: client });
+        expect(answer.statusCode, await answer.body.text()).toBe(200);
+        await client.destroy();
+      }
+    } finally {
+      await second.stop();
+    }
+  });
 });
