@@ -30,7 +30,7 @@ export async function namesForRecord(parts: Parts, name: string): Promise<Names 
 
 /**
  * What an operator may not give, although it may approve the signer, because it is more than an operator has: the
- * service's own clients, etcd's root, the cluster's own users and groups. Throws RotundaError 'forbidden'.
+ * service's own clients, front proxies, etcd's root, the cluster's own users and groups. Throws RotundaError 'forbidden'.
  */
 export function mayDecide(
   parts: Parts,
@@ -46,6 +46,12 @@ export function mayDecide(
     throw requestForbidden(
       stored.metadata.name,
       'only administrators of this service make its administrators, operators and viewers',
+    );
+  }
+  if (profile !== undefined && isFrontProxyRing(parts.topology, profile.ring)) {
+    throw requestForbidden(
+      stored.metadata.name,
+      'only administrators of this service make a front proxy, which speaks for everybody',
     );
   }
   if (profile === undefined || names?.csr === undefined) return;
@@ -70,6 +76,11 @@ const etcdAdministrator = 'root';
 /** Any of etcd's rings: where two of them are one, etcd believes a certificate of either. */
 function isEtcdRing({ etcdPeer, etcdServer, etcdClient }: Topology, ring: string): boolean {
   return [etcdPeer, etcdServer, etcdClient].includes(ring);
+}
+
+/** Collapsed with the ring of the cluster's users, it gives no power: headers are not believed then. */
+function isFrontProxyRing({ frontProxy, kubernetesClient }: Topology, ring: string): boolean {
+  return ring === frontProxy && frontProxy !== kubernetesClient;
 }
 
 /** The name that makes this certificate one of the cluster's own users; undefined for nodes, which their profiles check. */

@@ -43,6 +43,7 @@ const profiles = [
   ...builtInProfiles(topology, 'rotunda'),
   custom('example.com/etcd', 'etcd'),
   custom('example.com/users', 'kubernetes'),
+  custom('example.com/proxy', 'front-proxy'),
 ];
 
 async function approve(service: Service, by: Identity, signer: string, content: CsrContent): Promise<string> {
@@ -85,6 +86,20 @@ describeEachStore('an operator', (open) => {
     const refusal = { code: 'forbidden', message: expect.stringContaining('administrator of etcd') as string };
     await expect(approve(service, operator, signer, named('root'))).rejects.toMatchObject(refusal);
     const { status } = await stored(service, await approve(service, administrator, signer, named('root')));
+    expect(status.conditions?.[0]?.type).toBe('Approved');
+  });
+});
+
+describeEachStore('a front proxy', (open) => {
+  it('is made by administrators of the service only', async () => {
+    const service = await startService(await open(), { profiles });
+    const refusal = { code: 'forbidden', message: expect.stringContaining('front proxy') as string };
+    for (const by of [operator, clusterAdmin])
+      await expect(approve(service, by, 'example.com/proxy', named('proxy'))).rejects.toMatchObject(refusal);
+    const { status } = await stored(
+      service,
+      await approve(service, administrator, 'example.com/proxy', named('proxy')),
+    );
     expect(status.conditions?.[0]?.type).toBe('Approved');
   });
 });
