@@ -53,6 +53,8 @@ async function check(model: Model, service: Service): Promise<void> {
 
 /** Every certificate of the inventory was intended first, and a request has the one that its row names. */
 async function checkLedger({ store }: Service): Promise<void> {
+  // An approval may be issued between two reads: what is looked at first must be what follows from the others.
+  const rows = await store.db.selectFrom('requests').select(['state', 'serial', 'revision', 'object']).execute();
   const issued = await store.db
     .selectFrom('certificates')
     .select(['serial', 'request_name'])
@@ -62,7 +64,6 @@ async function checkLedger({ store }: Service): Promise<void> {
     (await store.db.selectFrom('ledger').select(['serial', 'state']).execute()).map((row) => [row.serial, row.state]),
   );
   for (const { serial } of issued) expect(ledger.get(serial)).toBe('issued');
-  const rows = await store.db.selectFrom('requests').select(['state', 'serial', 'revision', 'object']).execute();
   for (const row of rows) {
     expect((JSON.parse(row.object) as CertificateRequest).metadata.resourceVersion).toBe(String(row.revision));
     if (row.state === 'issued') expect(issued.some((certificate) => certificate.serial === row.serial)).toBe(true);
