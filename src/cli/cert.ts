@@ -199,5 +199,6 @@ function csr(noun: Command, io: Io): void {
 
 function stateOf(certificate: CertificateView): string {
   if (certificate.revokedAt !== undefined) return 'revoked';
-  return Date.parse(certificate.notAfter) <= Date.now() ? 'expired' : 'good';
+  if (Date.parse(certificate.notAfter) <= Date.now()) return 'expired';
+  return certificate.banned === undefined ? 'good' : 'banned';
 }

@@ -159,6 +159,10 @@ describe('a disabled node', () => {
     const credential = await requestClientCertificate(kubelet('node-banned', { token }));
     await requestClientCertificate(kubelet('node-banned', { credential }));
     await post('/pki/v1/nodes/node-banned/disable', {});
+    const listed = await rotunda.client(rotunda.admin).send('GET', '/pki/v1/certificates?node=node-banned');
+    const { items } = listed.json<{ items: { banned?: string }[] }>();
+    expect(items.length).toBeGreaterThan(0);
+    for (const item of items) expect(item.banned).toBeDefined();
     await expect(requestClientCertificate(kubelet('node-banned', { credential }))).rejects.toThrow(/^401 /);
     await expect(requestClientCertificate(kubelet('node-banned', { token }))).rejects.toThrow(/denied|^40[13] /);
   });

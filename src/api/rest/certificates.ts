@@ -51,6 +51,7 @@ const certificateSchema = z
     firstUsedAt: timeText.optional(),
     revokedAt: timeText.optional(),
     revocationReason: z.string().optional(),
+    banned: z.string().optional().meta({ description: 'Why its holder is refused now, though it may be valid' }),
     certificate: z.string().meta({ description: 'PEM' }),
   })
   .meta({ id: 'Certificate', description: 'One issued leaf in the inventory' });
@@ -82,7 +83,7 @@ export function certificateRoutes(app: RestApp, context: Context): void {
   revokeRoute(app, context);
 }
 
-function readRoutes(app: RestApp, { ca, clock }: Context): void {
+function readRoutes(app: RestApp, { ca, bans, clock }: Context): void {
   app.get(
     '/certificates',
     {
@@ -97,7 +98,7 @@ function readRoutes(app: RestApp, { ca, clock }: Context): void {
     },
     async (request) => {
       const page = await ca.certificates.list(filterOf(request.query, clock.now().getTime()));
-      return defined({ items: page.items.map(viewOf), continue: page.continue });
+      return defined({ items: page.items.map((record) => viewOf(record, bans)), continue: page.continue });
     },
   );
   app.get(
@@ -116,13 +117,13 @@ function readRoutes(app: RestApp, { ca, clock }: Context): void {
       const format = negotiate(request.headers.accept);
       const record = await ca.certificates.get(serialOf(request.params.serial));
       reply.header('vary', 'accept');
-      if (format === 'json') return reply.send(viewOf(record));
+      if (format === 'json') return reply.send(viewOf(record, bans));
       return reply.type(pemChainType).send(record.pem);
     },
   );
 }
 
-function revokeRoute(app: RestApp, { ca, revocation }: Context): void {
+function revokeRoute(app: RestApp, { ca, bans, revocation }: Context): void {
   app.post(
     '/certificates/:serial/revoke',
     {
@@ -141,7 +142,7 @@ function revokeRoute(app: RestApp, { ca, revocation }: Context): void {
     async (request) => {
       const serial = serialOf(request.params.serial);
       await revocation.revoke(serial, { actor: request.identity, ...defined(request.body) });
-      return viewOf(await ca.certificates.get(serial));
+      return viewOf(await ca.certificates.get(serial), bans);
     },
   );
 }
@@ -170,7 +171,7 @@ function serialOf(given: string): string {
   return given.replaceAll(':', '').toLowerCase();
 }
 
-function viewOf(record: CertificateRecord): CertificateView {
+function viewOf(record: CertificateRecord, bans: Context['bans']): CertificateView {
   const { serial, ring, authority, profile, subject, commonName, names, node, cluster, member } = record;
   return defined({
     serial,
@@ -194,6 +195,7 @@ function viewOf(record: CertificateRecord): CertificateView {
     firstUsedAt: optionalTime(record.firstUsedAt),
     revokedAt: optionalTime(record.revokedAt),
     revocationReason: record.revocationReason,
+    banned: bans.isBanned(ring, serial, commonName)?.reason,
     certificate: record.pem,
   });
 }
