@@ -20,7 +20,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: ['test/slow/**'], globalSetup },
+        test: {
+          name: 'fast',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/slow/**', 'test/kubernetes/**'],
+          globalSetup,
+        },
       },
       {
         extends: true,
@@ -30,6 +35,17 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 120_000,
           globalSetup,
+        },
+      },
+      {
+        extends: true,
+        // Real control planes and kubelets: a starting API server takes half a minute of both cores.
+        test: {
+          name: 'kubernetes',
+          include: ['test/kubernetes/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          teardownTimeout: 60_000,
         },
       },
     ],
