@@ -15,6 +15,7 @@ export type Schema = {
   certificates: CertificateTable;
   certificate_names: CertificateNameTable;
   requests: RequestTable;
+  past_requests: PastRequestTable;
   tokens: TokenTable;
   nodes: NodeTable;
   etcd_clusters: EtcdClusterTable;
@@ -23,6 +24,7 @@ export type Schema = {
   changes: ChangeTable;
   audit_events: AuditEventTable;
   idempotency_keys: IdempotencyKeyTable;
+  leases: LeaseTable;
 };
 
 /** One row, id 1: the last resourceVersion given out. Its lock orders all writers, so versions follow commit order. */
@@ -138,12 +140,36 @@ type RequestTable = {
   key_id: string | null;
   serial: string | null;
   token_id: string | null;
-  /** Who asked as it was authenticated, JSON {"kind","ring"?,"node"?,"member"?,"serial"?,"roles"}: what `object` does not say and a later decision needs. */
+  /** Who asked as it was authenticated, JSON {"kind","ring"?,"node"?,"member"?,"serial"?,"roles","facts"?}: what `object` does not say and a later decision needs, and the facts that the rules saw. */
   requester: string;
   created_at: number;
   updated_at: number;
+  /** From when on the cleaner may delete it, milliseconds; null where it has not worked that out yet. */
+  clean_after: ColumnType<number | null, number | null | undefined>;
   /** The whole Kubernetes object as JSON text, `{"metadata":…,"spec":…,"status":…}` without kind and apiVersion, resourceVersion included. */
   object: string;
+};
+
+/** Deleted requests that asked the same on the same day, as the last of them. */
+type PastRequestTable = {
+  /** Midnight UTC before it was created, milliseconds. */
+  day: number;
+  /** SHA-256 over all that decides about it, hex. */
+  digest: string;
+  count: number;
+  name: string;
+  uid: string;
+  /** JSON {"signerName","username","groups"?,"extra"?,"uid"?,"usages"?,"expirationSeconds"?}. */
+  spec: string;
+  /** PKCS#10, DER; empty where it does not parse. */
+  csr: Buffer;
+  /** As in requests.requester. */
+  requester: string;
+  state: RequestTable['state'];
+  /** Of the condition that decided, empty without one. */
+  reason: string;
+  message: string;
+  created_at: number;
 };
 
 type TokenTable = {
@@ -252,4 +278,16 @@ type IdempotencyKeyTable = {
   status: number;
   body: string;
   created_at: ColumnType<number, number, never>;
+};
+
+/** What one replica at a time does. */
+type LeaseTable = {
+  name: string;
+  /** The process that has it, or had it last. */
+  holder: string;
+  /** Goes up with each holder; what the holder writes checks it. */
+  epoch: number;
+  expires_at: number;
+  /** The latest time that a holder has seen. */
+  seen_at: number;
 };
