@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 
 import { localFailure } from './failure.js';
-import { readKubeconfig, readText } from './kubeconfig.js';
+import { readKubeconfig, readText } from '../kubeconfig.js';
 
 /** The flags that every command has, after environment variables were applied. */
 export type ConnectionOptions = {

@@ -9,7 +9,7 @@ import { attributeOids, encodeName } from '../ca/x509/name.js';
 import { encodePem } from '../ca/x509/pem.js';
 import type { AltName } from '../ca/x509/types.js';
 import { localFailure } from './failure.js';
-import { readText } from './kubeconfig.js';
+import { readText } from '../kubeconfig.js';
 
 export type CsrContent = {
   readonly commonName: string;

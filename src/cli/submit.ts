@@ -7,7 +7,7 @@ import { seconds } from './arguments.js';
 import { type Client, pathOf } from './client.js';
 import { localFailure, remoteFailure } from './failure.js';
 import type { Io } from './io.js';
-import { readText } from './kubeconfig.js';
+import { readText } from '../kubeconfig.js';
 import { collect } from './verb.js';
 
 export type SubmitFlags = {

@@ -4,11 +4,13 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 
-import { localFailure } from './failure.js';
+import { RotundaError } from './errors.js';
 
 /** What the current context of a kubeconfig says. All PEM. */
 export type Kubeconfig = {
   readonly server: string;
+  /** The name that the server's certificate is checked for, where it is not the server's host. */
+  readonly serverName?: string;
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -17,6 +19,7 @@ export type Kubeconfig = {
 
 const clusterSchema = z.object({
   server: z.string(),
+  'tls-server-name': z.string().optional(),
   'certificate-authority-data': z.string().optional(),
   'certificate-authority': z.string().optional(),
 });
@@ -27,6 +30,7 @@ const userSchema = z.object({
   'client-key': z.string().optional(),
   token: z.string().optional(),
   tokenFile: z.string().optional(),
+  exec: z.object({ command: z.string() }).optional(),
 });
 const fileSchema = z.object({
   'current-context': z.string(),
@@ -35,26 +39,34 @@ const fileSchema = z.object({
   users: z.array(z.object({ name: z.string(), user: userSchema })),
 });
 
-/** Reads a kubeconfig's current context. Throws a local failure that names the file and what is wrong with it. */
+/** Reads a kubeconfig's current context. Throws RotundaError 'bad-request' that names the file and what is wrong with it. */
 export function readKubeconfig(file: string): Kubeconfig {
   const parsed = fileSchema.safeParse(parseYaml(file, readText(file)));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw localFailure(`${file} is not a kubeconfig: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+    throw unreadable(`${file} is not a kubeconfig: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
   }
   const config = parsed.data;
   const context = config.contexts.find(({ name }) => name === config['current-context'])?.context;
   const cluster = config.clusters.find(({ name }) => name === context?.cluster)?.cluster;
   const user = config.users.find(({ name }) => name === context?.user)?.user;
   if (cluster === undefined || user === undefined) {
-    throw localFailure(
+    throw unreadable(
       `${file}: the current context ${JSON.stringify(config['current-context'])} has no cluster or no user`,
     );
   }
-  return combine(path.dirname(file), cluster, user);
+  return combine(file, cluster, user);
 }
 
-function combine(base: string, cluster: z.output<typeof clusterSchema>, user: z.output<typeof userSchema>): Kubeconfig {
+function combine(file: string, cluster: z.output<typeof clusterSchema>, user: z.output<typeof userSchema>): Kubeconfig {
+  if (user.exec !== undefined) {
+    throw unreadable(
+      `${file}: the user's credential comes from the program ${user.exec.command}, which is not run here`,
+      'use a kubeconfig with a client certificate or a token',
+    );
+  }
+  const base = path.dirname(file);
+  const serverName = cluster['tls-server-name'];
   const ca = material(base, cluster['certificate-authority-data'], cluster['certificate-authority']);
   const cert = material(base, user['client-certificate-data'], user['client-certificate']);
   const key = material(base, user['client-key-data'], user['client-key']);
@@ -62,6 +74,7 @@ function combine(base: string, cluster: z.output<typeof clusterSchema>, user: z.
     user.token ?? (user.tokenFile === undefined ? undefined : readText(path.resolve(base, user.tokenFile)).trim());
   return {
     server: cluster.server,
+    ...(serverName === undefined ? {} : { serverName }),
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
@@ -79,18 +92,22 @@ function parseYaml(file: string, text: string): unknown {
   try {
     return parse(text);
   } catch (error) {
-    throw localFailure(`${file} is not YAML: ${(error as Error).message.split('\n')[0] ?? ''}`, { cause: error });
+    throw unreadable(`${file} is not YAML: ${(error as Error).message.split('\n')[0] ?? ''}`);
   }
 }
 
-/** A file's text. Throws a local failure that says why it cannot be read. */
+/** A file's text. Throws RotundaError 'bad-request' that says why it cannot be read. */
 export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw localFailure(`there is no file ${file}`, { cause: error });
-    if (code === 'EACCES') throw localFailure(`${file} may not be read by this user`, { cause: error });
-    throw localFailure(`cannot read ${file}: ${(error as Error).message}`, { cause: error });
+    if (code === 'ENOENT') throw unreadable(`there is no file ${file}`);
+    if (code === 'EACCES') throw unreadable(`${file} may not be read by this user`);
+    throw unreadable(`cannot read ${file}: ${(error as Error).message}`);
   }
+}
+
+function unreadable(message: string, hint?: string): RotundaError {
+  return new RotundaError('bad-request', message, hint === undefined ? {} : { hint });
 }
