@@ -18,13 +18,16 @@ const pageSize = 200;
 const replicaPatienceMs = 60_000;
 
 /** Looks at every request that may be decided or issued now. One that fails does not keep the others waiting. */
-export async function reconsider(parts: Parts, scope: { node?: string; due?: boolean }): Promise<void> {
+export async function reconsider(
+  parts: Parts,
+  scope: { node?: string; nodes?: readonly string[]; due?: boolean },
+): Promise<void> {
   const now = parts.clock.now().getTime();
   const query = {
     signers: [...parts.profiles.keys()],
     idleSince: parts.store.engine === 'sqlite' ? Number.MAX_SAFE_INTEGER : now - replicaPatienceMs,
     limit: pageSize,
-    ...(scope.node === undefined ? {} : { node: scope.node }),
+    ...nodesOf(scope),
     ...(scope.due === true ? { dueAt: now } : {}),
   };
   for (let after = ''; ;) {
@@ -34,6 +37,12 @@ export async function reconsider(parts: Parts, scope: { node?: string; due?: boo
     if (last === undefined || names.length < pageSize) return;
     after = last;
   }
+}
+
+function nodesOf(scope: { node?: string; nodes?: readonly string[] }): { nodes?: readonly string[] } {
+  const { node, nodes } = scope;
+  if (nodes !== undefined) return { nodes };
+  return node === undefined ? {} : { nodes: [node] };
 }
 
 async function lookAgain(parts: Parts, name: string): Promise<void> {

@@ -186,7 +186,7 @@ export type Requests = {
    * Looks again at held and approved-but-unissued requests: at start, and when facts change. `node` narrows it to one
    * node's, `due` to those whose retry time has come (to be called about every minute).
    */
-  reconsider(scope?: { node?: string; due?: boolean }): Promise<void>;
+  reconsider(scope?: { node?: string; nodes?: readonly string[]; due?: boolean }): Promise<void>;
 };
 
 /** What is known about who asks and for what, gathered before rules run; undefined means not known. */

@@ -31,14 +31,51 @@ export function isBeingReplaced(row: NodeRow): boolean {
 
 /** Checks what a draft or a change says; fields that it leaves out stay undefined. Throws 'invalid' with every broken rule. */
 export function readNodeFields(draft: NodeDraft): NodeFields {
+  const { fields, causes } = checkNodeFields(draft);
+  if (causes.length > 0) throw invalid(causes, { resource: 'nodes', kind: 'Node', name: draft.name });
+  return fields;
+}
+
+/** As readNodeFields, the broken rules beside what could be read. */
+export function checkNodeFields(draft: NodeDraft): { fields: NodeFields; causes: readonly FieldCause[] } {
   const causes: FieldCause[] = [];
   const name = checkNodeName(draft.name);
   if ('problem' in name) causes.push(cause('name', draft.name, name.problem));
   const addresses = draft.addresses && checkList('addresses', draft.addresses, checkAddress);
   const dnsNames = draft.dnsNames && checkList('dnsNames', draft.dnsNames, checkDnsName);
   causes.push(...(addresses?.causes ?? []), ...(dnsNames?.causes ?? []), ...checkLabels('labels', draft.labels ?? {}));
-  if (causes.length > 0) throw invalid(causes, { resource: 'nodes', kind: 'Node', name: draft.name });
-  return { addresses: addresses?.values, dnsNames: dnsNames?.values, labels: draft.labels };
+  return { fields: { addresses: addresses?.values, dnsNames: dnsNames?.values, labels: draft.labels }, causes };
+}
+
+/** The row of a node that is enrolled now. */
+export function newNodeRow(
+  fields: NodeFields & { readonly name: string },
+  record: { readonly uid: string; readonly now: number; readonly by: string; readonly revision: number },
+): NodeRow {
+  const { name, addresses = [], dnsNames = [], labels = {} } = fields;
+  return {
+    name,
+    uid: record.uid,
+    state: 'expected',
+    addresses: JSON.stringify(addresses),
+    dns_names: JSON.stringify(dnsNames),
+    labels: JSON.stringify(labels),
+    created_at: record.now,
+    created_by: record.by,
+    joined_at: null,
+    disabled_at: null,
+    claims: '{}',
+    revision: record.revision,
+  };
+}
+
+/** The columns that fields are kept in; what is undefined is left out. */
+export function columnsOf({ addresses, dnsNames, labels }: NodeFields): Partial<NodeRow> {
+  return {
+    ...(addresses && { addresses: JSON.stringify(addresses) }),
+    ...(dnsNames && { dns_names: JSON.stringify(dnsNames) }),
+    ...(labels && { labels: JSON.stringify(labels) }),
+  };
 }
 
 export function noSuchNode(name: string): RotundaError {

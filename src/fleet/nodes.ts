@@ -7,8 +7,9 @@ import { deleteNode, findNode, insertNode, listNodes, type NodeRow, updateNode }
 import { revokeTokensOf } from '../store/queries/tokens.js';
 import type { Store, WriteTx } from '../store/types.js';
 import { makeUid } from './names.js';
+import { createNodeImport } from './node-import.js';
 import { createNodeJoining } from './node-joining.js';
-import { type NodeFields, nodeOf, noSuchNode, readNodeFields, union } from './node-records.js';
+import { columnsOf, newNodeRow, type NodeFields, nodeOf, noSuchNode, readNodeFields, union } from './node-records.js';
 import type { FactsChanged, Node, NodeDraft, Nodes } from './types.js';
 
 export type NodesOptions = {
@@ -52,6 +53,7 @@ export function createNodes(options: NodesOptions): Nodes {
       }),
     ensure: (tx, draft, actor) => ensure(room, tx, draft, actor),
     update: (name, change, actor) => store.write((tx) => update(room, tx, { ...change, name }, actor)),
+    import: createNodeImport(options),
     list: (page) => list(store, page),
     get: async (name) => {
       const row = await findNode(store.db, name);
@@ -100,21 +102,9 @@ async function mustFind(tx: WriteTx, name: string): Promise<NodeRow> {
 
 async function insert(room: Room, tx: WriteTx, name: string, fields: NodeFields, actor: Identity): Promise<Node> {
   const now = room.clock.now().getTime();
-  const { addresses = [], dnsNames = [], labels = {} } = fields;
-  const row: NodeRow = {
-    name,
-    uid: makeUid(room.random),
-    state: 'expected',
-    addresses: JSON.stringify(addresses),
-    dns_names: JSON.stringify(dnsNames),
-    labels: JSON.stringify(labels),
-    created_at: now,
-    created_by: actor.username,
-    joined_at: null,
-    disabled_at: null,
-    claims: '{}',
-    revision: tx.nextRevision(),
-  };
+  const { addresses = [], dnsNames = [] } = fields;
+  const record = { uid: makeUid(room.random), now, by: actor.username, revision: tx.nextRevision() };
+  const row = newNodeRow({ ...fields, name }, record);
   await insertNode(tx.db, row);
   const detail = { addresses, dnsNames };
   await tell(room, tx, { action: 'node.enrolled', name, actor, detail, now });
@@ -139,16 +129,11 @@ async function update(room: Room, tx: WriteTx, draft: NodeDraft, actor: Identity
 }
 
 function setFields(room: Room, tx: WriteTx, row: NodeRow, fields: NodeFields, actor: Identity): Promise<Node> {
-  const set = {
-    ...(fields.addresses && { addresses: JSON.stringify(fields.addresses) }),
-    ...(fields.dnsNames && { dns_names: JSON.stringify(fields.dnsNames) }),
-    ...(fields.labels && { labels: JSON.stringify(fields.labels) }),
-  };
   const { addresses, dnsNames } = fields;
   return room.change(
     tx,
     row,
-    { set, action: 'node.updated', detail: { addresses, dnsNames } },
+    { set: columnsOf(fields), action: 'node.updated', detail: { addresses, dnsNames } },
     actor,
     room.clock.now().getTime(),
   );

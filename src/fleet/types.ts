@@ -1,3 +1,4 @@
+import type { FieldCause } from '../errors.js';
 import type { Identity } from '../identity/types.js';
 import type { WriteTx } from '../store/types.js';
 
@@ -22,6 +23,33 @@ export type NodeDraft = {
   readonly labels?: Readonly<Record<string, string>>;
 };
 
+export type NodeImport = {
+  /** At most 1000. */
+  readonly nodes: readonly NodeDraft[];
+  /**
+   * What becomes of a node that is enrolled with other facts: a conflict, its facts added to, or those that the draft
+   * gives replaced. One that is enrolled like that already is left alone in any case.
+   */
+  readonly existing: 'refuse' | 'merge' | 'replace';
+  /** Whether an address or DNS name may belong to several nodes; otherwise that is a conflict. */
+  readonly allowShared: boolean;
+  /** Tells what would become of each draft, and changes nothing. */
+  readonly dryRun: boolean;
+};
+
+/** What became, or would become, of one draft. */
+export type ImportedNode = {
+  readonly name: string;
+  readonly outcome: 'created' | 'updated' | 'unchanged' | 'conflict';
+  readonly state: Node['state'];
+  /** The facts that differ from what was enrolled. */
+  readonly changes: readonly NodeFact[];
+  /** Why it is a conflict. */
+  readonly problems: readonly FieldCause[];
+};
+
+export type NodeFact = 'addresses' | 'dnsNames' | 'labels';
+
 export type Nodes = {
   /** Throws 'already-exists', 'invalid' (RFC 1123 name, IP text, DNS names). */
   enrol(draft: NodeDraft, actor: Identity): Promise<Node>;
@@ -29,6 +57,8 @@ export type Nodes = {
   ensure(tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node>;
   /** Replaces addresses, names, labels where given. */
   update(name: string, change: Omit<NodeDraft, 'name'>, actor: Identity): Promise<Node>;
+  /** Many at once, all or none. Throws 'invalid' with the broken rules of every draft, 'conflict' with every conflict unless it only asks. */
+  import(order: NodeImport, actor: Identity): Promise<readonly ImportedNode[]>;
   list(options: {
     limit: number;
     continue?: string;
@@ -112,4 +142,4 @@ export type EtcdClusters = {
 };
 
 /** Called after enrolment changed, so that waiting requests are looked at again. */
-export type FactsChanged = (scope: { node?: string }) => void;
+export type FactsChanged = (scope: { node?: string; nodes?: readonly string[] }) => void;

@@ -4,7 +4,7 @@ import type { Ca, IssuedCertificate, LeafOrder } from '../../src/ca/types.js';
 import type { Topology } from '../../src/config/types.js';
 import { createEtcdClusters } from '../../src/fleet/etcd-clusters.js';
 import { createNodes } from '../../src/fleet/nodes.js';
-import type { EtcdClusters, Nodes } from '../../src/fleet/types.js';
+import type { EtcdClusters, FactsChanged, Nodes } from '../../src/fleet/types.js';
 import { createAuthenticator } from '../../src/identity/authenticator.js';
 import { createBans } from '../../src/identity/bans.js';
 import { createRevocation } from '../../src/identity/revocation.js';
@@ -39,7 +39,7 @@ export type Rooms = {
   readonly authenticator: Authenticator;
   readonly revocation: Revocation;
   /** Scopes that were told as changed, in order. */
-  readonly changed: { node?: string }[];
+  readonly changed: Parameters<FactsChanged>[0][];
 };
 
 /** Fleet and identity over a real store and real rings, at a clock that the test moves. */
@@ -52,14 +52,14 @@ export async function startRooms(
   const audit = createAudit({ logger });
   const ca = await startCa(store, { clock, ...options.ca });
   const bans = await createBans({ store });
-  const changed: { node?: string }[] = [];
+  const changed: Parameters<FactsChanged>[0][] = [];
   const common = {
     store,
     clock,
     random,
     audit,
     bans,
-    factsChanged: (scope: { node?: string }) => void changed.push(scope),
+    factsChanged: (scope: Parameters<FactsChanged>[0]) => void changed.push(scope),
   };
   const nodes = createNodes({ ...common, clientRing: layout.kubernetesClient });
   const etcd = createEtcdClusters(common);

@@ -1,6 +1,6 @@
 import type { Insertable, Kysely, Selectable, Transaction, Updateable } from 'kysely';
 
-import { prepared } from '../precompiled.js';
+import { insertRows, prepared } from '../precompiled.js';
 import type { Schema } from '../schema.js';
 
 export type NodeRow = Selectable<Schema['nodes']>;
@@ -22,8 +22,41 @@ export function listNodes(
   return page.after === undefined ? query.execute() : query.where('name', '>', page.after).execute();
 }
 
+/** Names per query of a list of them; below every engine's limit on parameters. */
+const namesPerQuery = 500;
+
+/** The rows of these names, in no order; names without a row are left out. */
+export async function findNodes(db: Kysely<Schema>, names: readonly string[]): Promise<NodeRow[]> {
+  const rows: NodeRow[] = [];
+  for (let at = 0; at < names.length; at += namesPerQuery) {
+    const some = names.slice(at, at + namesPerQuery);
+    rows.push(...(await db.selectFrom('nodes').selectAll().where('name', 'in', some).execute()));
+  }
+  return rows;
+}
+
+/** Every node with the addresses and names that it is enrolled with. */
+export function listNodeNames(db: Kysely<Schema>): Promise<Pick<NodeRow, 'name' | 'addresses' | 'dns_names'>[]> {
+  return db.selectFrom('nodes').select(['name', 'addresses', 'dns_names']).execute();
+}
+
+export const insertNodes = insertRows('nodes', [
+  'name',
+  'uid',
+  'state',
+  'addresses',
+  'dns_names',
+  'labels',
+  'created_at',
+  'created_by',
+  'joined_at',
+  'disabled_at',
+  'claims',
+  'revision',
+]);
+
 export async function insertNode(db: Transaction<Schema>, row: Insertable<Schema['nodes']>): Promise<void> {
-  await db.insertInto('nodes').values(row).execute();
+  await insertNodes(db, [row]);
 }
 
 export async function updateNode(

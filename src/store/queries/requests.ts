@@ -28,6 +28,7 @@ const insert = insertRow(
     'requester',
     'created_at',
     'updated_at',
+    'clean_after',
     'object',
   ],
   'ignore',
@@ -69,6 +70,8 @@ const change = prepared((db, p: RequestChange & { before: number }) =>
       retry_at: p.retry_at,
       serial: p.serial,
       updated_at: p.updated_at,
+      // Worked out by the cleaner, which reads it from the object.
+      clean_after: null,
       object: p.object,
     })
     .where('name', '=', p.name)
@@ -123,7 +126,8 @@ export async function countRequests(
 
 export type UnsettledScope = {
   readonly signers: readonly string[];
-  readonly node?: string;
+  /** Only requests about one of these nodes. */
+  readonly nodes?: readonly string[];
   /** Of held requests only those whose retry time has come by then, milliseconds. */
   readonly dueAt?: number;
   /** Requests in the middle of being issued only if nothing was written to them since then: another replica may be at it. */
@@ -150,7 +154,7 @@ export async function unsettledRequests(db: Kysely<Schema>, scope: UnsettledScop
     })
     .orderBy('name')
     .limit(scope.limit);
-  if (scope.node !== undefined) query = query.where('node', '=', scope.node);
+  if (scope.nodes !== undefined) query = query.where('node', 'in', scope.nodes);
   return (await query.execute()).map((row) => row.name);
 }
 
