@@ -9,6 +9,7 @@ import type { Bans, Tokens } from '../identity/types.js';
 import type { Metrics } from '../metrics.js';
 import type { Store, WriteTx } from '../store/types.js';
 import type { FactSources } from './facts.js';
+import { type Retention, upstreamRetention } from './retention.js';
 import type { Profile, RequestFacts } from './types.js';
 
 /** What the life of requests needs from the other rooms. */
@@ -27,10 +28,13 @@ export type RequestsOptions = {
   /** Which rings are etcd's and the cluster's. */
   readonly topology: Topology;
   readonly nodeApproval: RequestFacts['nodePolicy'];
+  /** Upstream's when left out. */
+  readonly retention?: Retention;
   readonly logger: Logger;
 };
 
-export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval'> & {
+export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval' | 'retention'> & {
+  readonly retention: Retention;
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly facts: FactSources;
   /** Uids of requests that this process is issuing now. */
@@ -42,6 +46,7 @@ export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval'> & {
 export function partsOf({ profiles, nodeApproval, ...rest }: RequestsOptions): Parts {
   return {
     ...rest,
+    retention: rest.retention ?? upstreamRetention,
     logger: rest.logger.child({ component: 'requests' }),
     profiles: new Map(profiles.map((profile) => [profile.signerName, profile])),
     facts: { nodes: rest.nodes, etcd: rest.etcd, bans: rest.bans, nodePolicy: nodeApproval },

@@ -13,6 +13,7 @@ import { parseRequest } from './parse.js';
 import { type Parts, resource } from './parts.js';
 import { type Plan, planFor, refused } from './plan.js';
 import { requesterText } from './requester.js';
+import { cleanAfterNow } from './retention.js';
 import { type Approved, submitApproved } from './submit-approved.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, RequestDraft, Submitted } from './types.js';
@@ -130,7 +131,7 @@ async function storeUnissued(parts: Parts, candidate: Candidate, now: number): P
     const revision = tx.nextRevision();
     const object = textOf(request, revision);
     const state = plan?.decision.outcome === 'deny' ? 'denied' : 'pending';
-    if (!(await insertRequest(tx.db, rowOf(candidate, state, { text: object, revision }, now))))
+    if (!(await insertRequest(tx.db, rowOf(parts, candidate, state, { text: object, revision }, now))))
       throw requestExists(name, false);
     await tx.publish({ revision, resource, name, type: 'ADDED', object, previous: undefined });
     await recordDecision(parts, tx, { identity, name, plan, request, now });
@@ -166,7 +167,7 @@ async function storeApproved(
   approved: Pick<Approved, 'plan' | 'prepared' | 'started'>,
 ): Promise<Submitted> {
   const { request } = candidate;
-  const row: Approved['row'] = (state, object) => rowOf(candidate, state, object, approved.plan.facts.now);
+  const row: Approved['row'] = (state, object) => rowOf(parts, candidate, state, object, approved.plan.facts.now);
   const answered = await submitApproved(parts, { ...approved, request, row });
   const { issued, final } = answered;
   if (issued !== undefined) measureIssued(parts, { ...approved, by: undefined });
@@ -195,6 +196,7 @@ function decided({ request, plan }: Candidate, now: number): CertificateRequest 
 }
 
 function rowOf(
+  { retention }: Parts,
   { csr, identity, plan, request }: Candidate,
   state: RequestRow['state'],
   { text, revision }: { readonly text: string; readonly revision: number },
@@ -202,6 +204,7 @@ function rowOf(
 ): RequestRow {
   const { decision } = plan ?? {};
   const held = state === 'pending' && decision?.outcome === 'hold';
+  const issued = state === 'issued' ? plan?.prepared : undefined;
   return {
     name: request.metadata.name,
     uid: request.metadata.uid,
@@ -213,11 +216,12 @@ function rowOf(
     retry_at: held ? (decision.retryAt ?? null) : null,
     node: nodeOf(plan?.profile, csr) ?? null,
     key_id: csr.key.keyId,
-    serial: state === 'issued' ? (plan?.prepared?.serial ?? null) : null,
+    serial: issued?.serial ?? null,
     token_id: identity.token?.id ?? null,
     requester: requesterText(identity),
     created_at: now,
     updated_at: now,
+    clean_after: cleanAfterNow(retention, state, now, issued?.order.notAfter),
     object: text,
   };
 }
