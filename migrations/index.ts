@@ -2,11 +2,11 @@ import type { Migration } from 'kysely';
 
 import * as initial from './001-initial.js';
 import * as pastRequests from './002-past-requests.js';
-import * as retention from './002-retention.js';
+import * as retention from './003-retention.js';
 
 /** Every migration there is, in order. Explicit, so that the program knows its own schema without reading a directory. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '001-initial': initial,
   '002-past-requests': pastRequests,
-  '002-retention': retention,
+  '003-retention': retention,
 };
