@@ -14,6 +14,7 @@ export function contradictions(config: Config, options: { allowInsecureSharedCA:
     ...nodeProfiles(config),
     ...lifetimes(config),
     ...(options.allowInsecureSharedCA ? [] : sharedAuthorities(config.topology)),
+    ...untrustedHeaders(config),
     ...highAvailability(config),
   ];
 }
@@ -128,6 +129,18 @@ function sharedAuthorities(topology: Topology): FieldCause[] {
     });
   }
   return causes;
+}
+
+/** A front proxy that is configured and yet not believed would look like one that is. */
+function untrustedHeaders({ headerTrust, frontProxy }: Config): FieldCause[] {
+  if (headerTrust || frontProxy.clientCAFile === undefined) return [];
+  return [
+    {
+      field: 'frontProxy.clientCAFile',
+      reason: 'FieldValueForbidden',
+      message: 'no header of a front proxy is trusted with allowInsecureSharedCA: true; drop one of the two',
+    },
+  ];
 }
 
 /** Several replicas can share a database only if they share the key that opens it. */

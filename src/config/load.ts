@@ -8,6 +8,8 @@ import { builtInProfiles, buildProfile } from '../csr/profiles.js';
 import type { Profile } from '../csr/types.js';
 import { type FieldCause, invalid, RotundaError } from '../errors.js';
 import { contradictions } from './contradictions.js';
+import { frontProxyConfig } from './front-proxy.js';
+import { limitsFrom, retentionFrom } from './limits.js';
 import { type ConfigFile, fileSchema } from './schema.js';
 import type { Config, KeyEncryptionKeySource, Topology } from './types.js';
 
@@ -112,6 +114,9 @@ function buildConfig(file: ConfigFile, env: NodeJS.ProcessEnv): Config {
     ),
     nodeApproval: file.nodeApproval === 'upstream-any-node-name' ? 'upstream' : 'enrolled',
     headerTrust: file.allowInsecureSharedCA !== true,
+    frontProxy: frontProxyConfig(file.frontProxy),
+    retention: retentionFrom(file.requests),
+    limits: limitsFrom(file.limits),
     log: { level: file.log?.level ?? logLevel(env) },
   };
   const causes = contradictions(config, { allowInsecureSharedCA: file.allowInsecureSharedCA === true });

@@ -4,6 +4,8 @@ import { z } from 'zod';
 
 import { profileConfigSchema } from '../csr/profiles.js';
 import { durationSchema } from './duration.js';
+import { frontProxySchema } from './front-proxy.js';
+import { limitsSchema, requestsSchema } from './limits.js';
 
 const ringName = z.string().regex(/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a lower-case DNS label');
 
@@ -83,10 +85,13 @@ export const fileSchema = z.strictObject({
       rotunda: ringName.optional(),
     })
     .optional(),
+  frontProxy: frontProxySchema.optional(),
   allowInsecureSharedCA: z.boolean().optional(),
   lifetimes: z.enum(['rotunda', 'upstream']).optional(),
   nodeApproval: z.enum(['enrolled', 'upstream-any-node-name']).optional(),
   profiles: uniqueBy('signerName', profileConfigSchema).optional(),
+  requests: requestsSchema.optional(),
+  limits: limitsSchema.optional(),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional() }).optional(),
 });
 

@@ -1,5 +1,8 @@
 import type { RingConfig } from '../ca/types.js';
+import type { Retention } from '../csr/retention.js';
 import type { Profile } from '../csr/types.js';
+import type { Limits } from '../limits/types.js';
+import type { FrontProxyConfig } from './front-proxy.js';
 
 /** Which ring serves which purpose. kubeadm's layout by default; splitting and collapsing is naming other rings here. */
 export type Topology = {
@@ -36,6 +39,10 @@ export type Config = {
   readonly profiles: readonly Profile[];
   /** `enrolled`: unbound tokens serve expected nodes only. `upstream`: any node name, as kube-controller-manager does. */
   readonly nodeApproval: 'enrolled' | 'upstream';
+  /** False where a CA is shared that must not be: then no request header says who calls. */
   readonly headerTrust: boolean;
+  readonly frontProxy: FrontProxyConfig;
+  readonly retention: Retention;
+  readonly limits: Limits;
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
 };
