@@ -41,7 +41,8 @@ export function unauthorized(reason: string, cause?: unknown): RotundaError {
 export function createPathVerifier(ca: Pick<Ca, 'bundle'>, rings: readonly string[]): PathVerifier {
   let known: readonly Bundle[] = [];
   let bySki = new Map<string, readonly Anchor[]>();
-  const anchorsOf = (ski: string): readonly Anchor[] => {
+  const anchorsOf = (ski: string | undefined): readonly Anchor[] => {
+    if (ski === undefined) return [];
     const bundles = rings.map((ring) => ca.bundle(ring));
     if (bundles.length !== known.length || bundles.some((bundle, i) => bundle !== known[i])) {
       known = bundles;
@@ -51,22 +52,46 @@ export function createPathVerifier(ca: Pick<Ca, 'bundle'>, rings: readonly strin
   };
   return {
     verify: (der, chain) => {
-      const facts = read(der);
-      if (facts.isCa) throw unauthorized('a CA certificate is nobody');
-      if (!facts.extendedKeyUsages.includes(clientAuth))
-        throw unauthorized('the certificate is not for client authentication');
-      const anchor = anchorAbove(facts, anchorsOf);
-      if (anchor !== undefined) return verified(facts, [facts, anchor.facts], anchor);
-      for (const between of intermediates(chain)) {
-        if (!isSignedBy(facts, between)) continue;
-        const above = anchorAbove(between, anchorsOf);
-        if (above !== undefined) return verified(facts, [facts, between, above.facts], above);
-      }
-      throw unauthorized(
-        `no current anchor has signed this certificate (authority key identifier ${facts.authorityKeyId ?? 'missing'})`,
-      );
+      const { anchor, ...path } = verifyPath(der, chain, (facts) => anchorsOf(facts.authorityKeyId));
+      return { ...path, ring: anchor.ring, generation: anchor.generation };
     },
   };
+}
+
+/** A certificate that an anchor vouches for, and the authorities on the way, the anchor last. */
+export type VerifiedPath<A> = {
+  readonly facts: CertificateFacts;
+  readonly above: readonly CertificateFacts[];
+  readonly anchor: A;
+  /** When the whole path is valid, both ends included, milliseconds. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+};
+
+/**
+ * The path from a client certificate to one of the anchors that `anchorsFor` knows for its issuer's certificate, directly
+ * or through one presented intermediate. Throws RotundaError 'unauthorized' with the reason as its cause. Validity is left
+ * to the caller, who knows the time.
+ */
+export function verifyPath<A extends { readonly facts: CertificateFacts }>(
+  der: Buffer,
+  chain: readonly Buffer[],
+  anchorsFor: (facts: CertificateFacts) => readonly A[],
+): VerifiedPath<A> {
+  const facts = read(der);
+  if (facts.isCa) throw unauthorized('a CA certificate is nobody');
+  if (!facts.extendedKeyUsages.includes(clientAuth))
+    throw unauthorized('the certificate is not for client authentication');
+  const anchor = anchorAbove(facts, anchorsFor);
+  if (anchor !== undefined) return verified(facts, [anchor.facts], anchor);
+  for (const between of intermediates(chain)) {
+    if (!isSignedBy(facts, between)) continue;
+    const above = anchorAbove(between, anchorsFor);
+    if (above !== undefined) return verified(facts, [between, above.facts], above);
+  }
+  throw unauthorized(
+    `no current anchor has signed this certificate (authority key identifier ${facts.authorityKeyId ?? 'missing'})`,
+  );
 }
 
 function indexAnchors(bundles: readonly Bundle[]): Map<string, readonly Anchor[]> {
@@ -110,18 +135,23 @@ function mayIssueClients({ extendedKeyUsages }: CertificateFacts): boolean {
   );
 }
 
-function anchorAbove(facts: CertificateFacts, anchorsOf: (ski: string) => readonly Anchor[]): Anchor | undefined {
-  if (facts.authorityKeyId === undefined) return undefined;
-  const candidates = anchorsOf(facts.authorityKeyId).filter((anchor) => isSignedBy(facts, anchor.facts));
+function anchorAbove<A extends { readonly facts: CertificateFacts }>(
+  facts: CertificateFacts,
+  anchorsFor: (facts: CertificateFacts) => readonly A[],
+): A | undefined {
+  const candidates = anchorsFor(facts).filter((anchor) => isSignedBy(facts, anchor.facts));
   // An authority may be published with several certificates (reissued): the one that is valid longest decides.
-  return candidates.reduce<Anchor | undefined>(
+  return candidates.reduce<A | undefined>(
     (best, next) => (best === undefined || next.facts.notAfter > best.facts.notAfter ? next : best),
     undefined,
   );
 }
 
 function isSignedBy(facts: CertificateFacts, issuer: CertificateFacts): boolean {
-  if (facts.authorityKeyId === undefined || facts.authorityKeyId !== issuer.subjectKeyId) return false;
+  const { authorityKeyId } = facts;
+  // Authorities of others may write no key identifiers; the signature is what counts.
+  if (authorityKeyId !== undefined && issuer.subjectKeyId !== undefined && authorityKeyId !== issuer.subjectKeyId)
+    return false;
   if (!facts.issuerDer.equals(issuer.subjectDer)) return false;
   try {
     const { tbs, signatureAlgorithm, signature } = certificateParts(facts.der);
@@ -135,11 +165,12 @@ function isSignedBy(facts: CertificateFacts, issuer: CertificateFacts): boolean 
   }
 }
 
-function verified(facts: CertificateFacts, path: readonly CertificateFacts[], anchor: Anchor): VerifiedCertificate {
+function verified<A>(facts: CertificateFacts, above: readonly CertificateFacts[], anchor: A): VerifiedPath<A> {
+  const path = [facts, ...above];
   return {
     facts,
-    ring: anchor.ring,
-    generation: anchor.generation,
+    above,
+    anchor,
     notBefore: Math.max(...path.map((certificate) => certificate.notBefore)),
     notAfter: Math.min(...path.map((certificate) => certificate.notAfter)),
   };
