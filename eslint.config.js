@@ -101,6 +101,8 @@ export default tseslint.config(
         URL: 'readonly',
         console: 'readonly',
         setTimeout: 'readonly',
+        setInterval: 'readonly',
+        clearInterval: 'readonly',
         module: 'writable',
       },
     },

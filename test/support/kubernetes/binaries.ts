@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, test } from 'vitest';
 
+import { whyNoMachine } from './machine.js';
+
 /**
  * The real programs of one Kubernetes release and of etcd, built by `npm run test:kubernetes` into the cache of test
  * peers (`npm run test:kubernetes -- --build-only` stops there), and containerd from Debian.
@@ -33,8 +35,8 @@ export function kubernetesProgram(name: KubernetesProgram): string {
   return path;
 }
 
-/** What a suite asks of the machine: programs, and `root` for mounts, containerd and kubelets. */
-export type Need = KubernetesProgram | 'root';
+/** What a suite asks of this host: programs, and `machine` where it runs kubelets (`startMachine`). */
+export type Need = KubernetesProgram | 'machine';
 
 /** A suite over the real programs. What is missing is a skip that names it, in CI too. */
 export function describeWithKubernetes(needs: readonly Need[], title: string, suite: () => void): void {
@@ -44,7 +46,7 @@ export function describeWithKubernetes(needs: readonly Need[], title: string, su
 }
 
 function gap(need: Need): string | undefined {
-  if (need === 'root') return process.getuid?.() === 0 ? undefined : 'not root';
+  if (need === 'machine') return whyNoMachine();
   return report.found[need] === undefined ? whyMissing(need) : undefined;
 }
 

@@ -1,0 +1,117 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+import { childOf, type Program, type ProgramOptions, startProgram, until } from './program.js';
+
+const run = promisify(execFile);
+
+/**
+ * A machine for a kubelet: the test's own kernel and network, with a host name, processes and mounts of its own. What
+ * is written under the directories below stays in its memory, and everything ends with it: processes, mounts, files.
+ */
+export type Machine = {
+  readonly name: string;
+  readonly dir: string;
+  /** The address of this host that its kubelet announces. */
+  readonly address: string;
+  /** The path by which the test's own process reads and writes a file of the machine. */
+  file(inside: string): string;
+  start(options: Omit<ProgramOptions, 'dir'>): Program;
+  /** Runs a command to its end; rejects when it fails. */
+  run(
+    command: string,
+    args: readonly string[],
+    options?: { readonly env?: Readonly<Record<string, string>>; readonly timeoutMs?: number },
+  ): Promise<{ readonly stdout: string; readonly stderr: string }>;
+  stop(): Promise<void>;
+};
+
+/** Where kubelet, kubeadm and containerd write without being asked. */
+const OWN_DIRECTORIES = ['/etc', '/var/lib', '/var/log', '/usr/libexec'];
+
+const script = `set -e
+hostname "$1"
+layers=$2
+mkdir -p "$layers"
+mount -t tmpfs -o mode=0755 tmpfs "$layers"
+shift 2
+for directory in "$@"; do
+  [ -d "$directory" ] || continue
+  layer=$layers/$(echo "$directory" | tr / _)
+  mkdir -p "$layer/upper" "$layer/work"
+  mount -t overlay overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" "$directory"
+done
+mkdir -p /etc/kubernetes/manifests /var/lib/kubelet
+echo ready
+while sleep 3600; do :; done
+`;
+
+const unshare = [
+  '--mount',
+  '--uts',
+  '--pid',
+  '--fork',
+  '--mount-proc',
+  '--kill-child=KILL',
+  '--propagation',
+  'private',
+];
+
+/** Why this process cannot make a machine, or undefined. Tried once, for real. */
+export function whyNoMachine(): string | undefined {
+  if (process.getuid?.() !== 0) return 'not root';
+  if (hostAddress() === undefined) return 'this host has no address but the loopback';
+  const probe = `${script.replace(/while sleep[^]*$/, '')}exit 0\n`;
+  const args = [...unshare, 'sh', '-c', probe, 'sh', 'probe', '/mnt', ...OWN_DIRECTORIES];
+  const { status, stderr, error } = spawnSync('unshare', args, { encoding: 'utf8', timeout: 20_000 });
+  return status === 0 ? undefined : `no private mounts: ${error?.message ?? stderr.trim()}`;
+}
+
+/** Kubelets refuse to announce a loopback address. */
+export function hostAddress(): string | undefined {
+  return Object.values(networkInterfaces())
+    .flat()
+    .find((entry) => entry?.family === 'IPv4' && !entry.internal)?.address;
+}
+
+export async function startMachine(options: { readonly name: string; readonly dir: string }): Promise<Machine> {
+  const dir = path.join(options.dir, `machine-${options.name}`);
+  mkdirSync(dir, { recursive: true });
+  const address = hostAddress();
+  if (address === undefined) throw new Error('this host has no address but the loopback');
+  const init = startProgram({
+    name: 'machine',
+    dir,
+    path: 'unshare',
+    args: [...unshare, 'sh', '-c', script, 'sh', options.name, path.join(dir, 'layers'), ...OWN_DIRECTORIES],
+  });
+  await until('machine', () => init.log().includes('ready') || undefined, { programs: [init], timeoutMs: 30_000 });
+  const pid = childOf(init.pid);
+  const enter = ['--target', String(pid), '--mount', '--uts', '--pid', '--'];
+  return {
+    name: options.name,
+    dir,
+    address,
+    file: (inside) => path.join('/proc', String(pid), 'root', inside),
+    start: (program) =>
+      startProgram({ ...program, dir, path: 'nsenter', args: [...enter, program.path, ...program.args], inside: true }),
+    run: (command, args, { env, timeoutMs = 60_000 } = {}) =>
+      run('nsenter', [...enter, command, ...args], {
+        timeout: timeoutMs,
+        maxBuffer: 16 << 20,
+        env: { ...process.env, ...env },
+        cwd: dir,
+      }),
+    stop: () => init.stop('SIGKILL'),
+  };
+}
+
+/** Writes a file into the machine, with the directories above it. */
+export function writeInside(machine: Machine, inside: string, text: string, mode = 0o600): void {
+  const file = machine.file(inside);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, text, { mode });
+}
