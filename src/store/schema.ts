@@ -24,6 +24,7 @@ export type Schema = {
   changes: ChangeTable;
   audit_events: AuditEventTable;
   idempotency_keys: IdempotencyKeyTable;
+  token_secrets: TokenSecretTable;
   leases: LeaseTable;
 };
 
@@ -290,4 +291,15 @@ type LeaseTable = {
   expires_at: number;
   /** The latest time that a holder has seen. */
   seen_at: number;
+};
+
+/** A token that is written to the API server that this service stands behind, as a bootstrap-token Secret. */
+type TokenSecretTable = {
+  token_id: string;
+  /** The secret under the key-encryption key, until it is written. */
+  wrapped_secret: Buffer | null;
+  /** The Secret's uid once it is written: what is deleted is exactly that one. */
+  secret_uid: string | null;
+  /** Why it cannot be written. */
+  problem: string | null;
 };

@@ -14,3 +14,15 @@ export async function settleSetting(db: Kysely<Schema>, key: string, value: stri
   await db.insertInto('settings').values({ key, value }).execute();
   return value;
 }
+
+/** Stores `value` in place of whatever there was. To be called inside a write. */
+export async function putSetting(db: Kysely<Schema>, key: string, value: string): Promise<void> {
+  await deleteSetting(db, key);
+  await db.insertInto('settings').values({ key, value }).execute();
+}
+
+/** Answers whether there was such a setting. To be called inside a write. */
+export async function deleteSetting(db: Kysely<Schema>, key: string): Promise<boolean> {
+  const { numDeletedRows } = await db.deleteFrom('settings').where('key', '=', key).executeTakeFirst();
+  return numDeletedRows > 0n;
+}
