@@ -4,7 +4,6 @@ import type { Identity } from '../identity/types.js';
 import type { WriteTx } from '../store/types.js';
 import {
   changeRequest,
-  deleteRequest,
   findRequest,
   findRequestObject,
   type RequestRow,
@@ -17,6 +16,7 @@ import { withoutHold } from './hold.js';
 import { updatedFields } from './managed-fields.js';
 import { parseObject, stateOf, textOf } from './object.js';
 import { type Parts, record, resource } from './parts.js';
+import { forget } from './past.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, Condition, UpdateOptions } from './types.js';
 import { isSame, prepareUpdate, validateUpdate } from './update.js';
@@ -102,7 +102,7 @@ async function write(
   const gone = prepared.metadata.deletionTimestamp !== undefined && (prepared.metadata.finalizers ?? []).length === 0;
   const state = stateOf(prepared);
   if (gone) {
-    await deleteRequest(tx.db, name);
+    await forget(tx, row);
     await tx.publish({ ...change, type: 'DELETED' });
   } else {
     const held = state === 'pending' ? { held: row.held, retry_at: row.retry_at } : { held: 0, retry_at: null };

@@ -1,9 +1,10 @@
 import { RotundaError } from '../errors.js';
 import type { WriteTx } from '../store/types.js';
-import { changeRequest, deleteRequest, findRequest, type RequestRow } from '../store/queries/requests.js';
+import { changeRequest, findRequest, type RequestRow } from '../store/queries/requests.js';
 import { deleteConflict, requestNotFound } from './errors.js';
 import { copyOf, parseObject, stateOf, textOf } from './object.js';
 import { type Parts, record, resource } from './parts.js';
+import { forget } from './past.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, DeleteOptions, Preconditions } from './types.js';
 
@@ -89,7 +90,7 @@ async function erase(
   const { name } = row;
   const revision = tx.nextRevision();
   const text = textOf(copyOf(stored), revision);
-  await deleteRequest(tx.db, name);
+  await forget(tx, row);
   await tx.publish({ revision, resource, name, type: 'DELETED', object: text, previous: undefined });
   const detail = { signerName: stored.spec.signerName, state: row.state };
   await record(parts, tx, { action: 'request.deleted', actor, name, outcome: 'ok', detail, at: now });

@@ -7,7 +7,7 @@ import { callingNode, nodeNameOf } from './rules/rule.js';
 import type { MemberFacts, NodeFacts, Profile, RequestFacts } from './types.js';
 
 export type FactSources = {
-  readonly nodes: Nodes;
+  readonly nodes: Pick<Nodes, 'find'>;
   readonly etcd: EtcdClusters;
   readonly bans: Bans;
   readonly nodePolicy: RequestFacts['nodePolicy'];

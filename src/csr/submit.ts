@@ -218,7 +218,7 @@ function rowOf(
     key_id: csr.key.keyId,
     serial: issued?.serial ?? null,
     token_id: identity.token?.id ?? null,
-    requester: requesterText(identity),
+    requester: requesterText(identity, plan),
     created_at: now,
     updated_at: now,
     clean_after: cleanAfterNow(retention, state, now, issued?.order.notAfter),
