@@ -4,6 +4,7 @@ import type { NodeView } from '../api/rest/nodes.js';
 import { pairs } from './arguments.js';
 import { pathOf } from './client.js';
 import type { Io } from './io.js';
+import { importVerb } from './node-import.js';
 import { age, joined, printList, printObject, type View } from './output.js';
 import { action, collect, examples } from './verb.js';
 
@@ -45,6 +46,7 @@ export function nodeNoun(program: Command, io: Io): void {
     );
   write(noun, io, 'create', 'Enrol a node');
   write(noun, io, 'update', 'Replace the addresses, DNS names or labels of a node: those that are given');
+  importVerb(noun, io);
   act(noun, io, 'get', 'Show one node');
   act(noun, io, 'disable', 'Refuse a node and its certificates at once');
   act(noun, io, 'enable', 'Accept a disabled node again');

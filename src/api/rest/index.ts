@@ -11,6 +11,7 @@ import { etcdClusterRoutes } from './etcd-clusters.js';
 import { etcdMemberRoutes } from './etcd-members.js';
 import { keepIdempotent } from './idempotency.js';
 import { answerUnknownRoutes } from './not-found.js';
+import { nodeImportRoutes } from './node-imports.js';
 import { nodeRoutes } from './nodes.js';
 import { renderProblem } from './problem.js';
 import { requestRoutes } from './requests.js';
@@ -29,6 +30,7 @@ const nouns: readonly Routes[] = [
   certificateRoutes,
   tokenRoutes,
   nodeRoutes,
+  nodeImportRoutes,
   etcdClusterRoutes,
   etcdMemberRoutes,
   whoamiRoutes,

@@ -40,7 +40,7 @@ const facts = {
     .optional(),
 };
 
-const draftSchema = z
+export const nodeDraftSchema = z
   .strictObject({ name: nameText, ...facts })
   .meta({ id: 'NodeDraft', description: 'A machine to enrol' });
 const changeSchema = z
@@ -82,7 +82,7 @@ function collectionRoutes(app: RestApp, { nodes }: Context): void {
         operationId: 'createNode',
         summary: 'Enrol a node',
         tags: ['nodes'],
-        body: draftSchema,
+        body: nodeDraftSchema,
         response: { 201: json('Enrolled', nodeSchema), ...problems },
       },
     },
