@@ -6,21 +6,25 @@ import { fileURLToPath } from 'node:url';
 
 import { Command } from 'commander';
 
-import { startServiceProcess } from '../test/support/service-process.js';
+import { type ServiceProcess, startServiceProcess } from '../test/support/service-process.js';
 import { benchBareHttps } from './bare-https.js';
 import { benchBootstrap } from './bootstrap.js';
 import { floorRows, measureFloor } from './floor.js';
 import { benchHttps } from './https.js';
+import { benchIdleWatches } from './idle-watches.js';
 import { benchInProcess } from './in-process.js';
 import { report, type Section } from './report.js';
+import { benchStorm } from './storm.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const options = new Command('bench')
   .description('Measures certificates per second and CPU per certificate, beside what this machine allows.')
   .option('--certificates <n>', 'certificates for (a) and (b)', Number, 6000)
   .option('--bootstraps <n>', 'kubelets for (c)', Number, 1500)
+  .option('--storm <n>', 'kubelets that bootstrap all at once for (d)', Number, 5000)
+  .option('--watches <n>', 'idle watches for (e)', Number, 5000)
   .parse()
-  .opts<{ certificates: number; bootstraps: number }>();
+  .opts<{ certificates: number; bootstraps: number; storm: number; watches: number }>();
 
 execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });
 const floor = measureFloor();
@@ -29,16 +33,33 @@ sections.push({
   title: '(a) in process, CSR bytes to durable certificate',
   rows: await benchInProcess(floor, { certificates: options.certificates, width: 64 }),
 });
-const dataDir = mkdtempSync(path.join(tmpdir(), 'rotunda-bench-'));
-const service = await startServiceProcess({ dataDir, env: { ROTUNDA_LOG_LEVEL: 'warn' } });
-try {
+
+/** A service of its own, so that no part finds what another left. */
+async function withService(measure: (service: ServiceProcess, dataDir: string) => Promise<void>): Promise<void> {
+  const dataDir = mkdtempSync(path.join(tmpdir(), 'rotunda-bench-'));
+  try {
+    const service = await startServiceProcess({ dataDir, env: { ROTUNDA_LOG_LEVEL: 'warn' } });
+    try {
+      await measure(service, dataDir);
+    } finally {
+      await service.stop();
+    }
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+await withService(async (service, dataDir) => {
   sections.push({ title: 'floor of HTTPS', rows: await benchBareHttps(service, dataDir) });
   const https = await benchHttps(service, { certificates: options.certificates, connections: 64 });
   sections.push({ title: '(b) over HTTPS, keep-alive', rows: https });
   const bootstrap = await benchBootstrap(service, { nodes: options.bootstraps, width: 100 });
   sections.push({ title: '(c) kubelet bootstraps, a new TLS connection each', rows: bootstrap });
-} finally {
-  await service.stop();
-  rmSync(dataDir, { recursive: true, force: true });
-}
+});
+await withService(async (service) => {
+  sections.push({ title: '(d) a fleet that bootstraps at once', rows: await benchStorm(service, options.storm) });
+});
+await withService(async (service) => {
+  sections.push({ title: '(e) kubelets that wait', rows: await benchIdleWatches(service, options.watches) });
+});
 report(sections, path.join(root, 'bench', 'results'));

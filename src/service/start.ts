@@ -95,17 +95,25 @@ function duties({ ca, requests, logger }: Context, { serving, server, admin, url
   ];
 }
 
+/**
+ * Connections that may wait to be accepted; the kernel takes less where `net.core.somaxconn` says so. With the usual 511 a
+ * fleet that starts at once overflows it, and a client whose connection was dropped there finds out only half a minute
+ * later.
+ */
+const backlog = 65_535;
+
 /** Fastify does not know that its listener, made elsewhere, speaks TLS. */
 const listenTextResolver = (address: string): string => `listening on ${address.replace(/^http:/, 'https:')}`;
 
 async function bind(server: RotundaServer, config: Config): Promise<string> {
   const { host, port } = config.listen;
+  const common = { port, listenTextResolver, backlog };
   try {
-    await server.app.listen({ host, port, listenTextResolver });
+    await server.app.listen({ host, ...common });
   } catch (error) {
     // A machine without IPv6 cannot listen on `::`; every IPv4 address is what was meant there.
     if (host !== '::' || (error as NodeJS.ErrnoException).code !== 'EAFNOSUPPORT') throw error;
-    await server.app.listen({ host: '0.0.0.0', port, listenTextResolver });
+    await server.app.listen({ host: '0.0.0.0', ...common });
   }
   const address = server.app.server.address() as AddressInfo;
   const name = host === '::' || host === '0.0.0.0' ? 'localhost' : host;
