@@ -8,7 +8,18 @@ import type { Watches } from './watch/watches.js';
 /** What the handlers of this surface need of the service. */
 export type Api = Pick<
   Context,
-  'authorize' | 'bans' | 'ca' | 'clock' | 'config' | 'logger' | 'metrics' | 'requests' | 'store'
+  | 'authorize'
+  | 'bans'
+  | 'ca'
+  | 'clock'
+  | 'config'
+  | 'logger'
+  | 'metrics'
+  | 'nodes'
+  | 'random'
+  | 'requests'
+  | 'store'
+  | 'tokens'
 > & {
   readonly watches: Watches;
 };

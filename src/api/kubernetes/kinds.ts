@@ -15,8 +15,6 @@ export const expectedRequest: Expected = {
 };
 
 /** What a DELETE's body holds. */
-export const expectedDeleteOptions: Expected = {
-  kind: 'DeleteOptions',
-  apiVersions: ['v1', 'meta.k8s.io/v1', groupVersion],
-  shape: deleteOptions,
-};
+export function expectedDeleteOptions(of: string = groupVersion): Expected {
+  return { kind: 'DeleteOptions', apiVersions: ['v1', 'meta.k8s.io/v1', of], shape: deleteOptions };
+}

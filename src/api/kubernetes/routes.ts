@@ -10,6 +10,8 @@ import { remove, removeAll } from './requests/delete.js';
 import { patch } from './requests/patch.js';
 import { get, list } from './requests/read.js';
 import { update } from './requests/update.js';
+import { plainVerbs } from './resources/handlers.js';
+import { findKind } from './resources/registry.js';
 import { reviews } from './reviews/reviews.js';
 import type { Target } from './target.js';
 import { watch } from './watch/watch.js';
@@ -29,6 +31,8 @@ export function route(target: Target, method: string): Handler | undefined {
 
 function verbsOf(target: Target): Verbs | undefined {
   if (target.tooDeep) return undefined;
+  const plain = findKind(target.group, target.resource);
+  if (plain !== undefined) return plainVerbs(plain, target);
   if (target.group === group) return requestVerbs(target);
   if (target.group === '') return coreVerbs(target);
   const handler =

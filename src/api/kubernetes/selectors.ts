@@ -3,8 +3,8 @@ import type { CertificateRequest } from '../../csr/types.js';
 import { type LabelRequirement, matchesLabels, parseLabelSelector } from './label-selector.js';
 import { first, type Query } from './target.js';
 
-type FieldTerm = {
-  readonly field: 'metadata.name' | 'spec.signerName';
+export type FieldTerm = {
+  readonly field: string;
   readonly negated: boolean;
   readonly value: string;
 };
@@ -24,7 +24,7 @@ export type Selection = {
 /** Reads both selectors. Throws 'bad-request' in upstream's words. */
 export function parseSelection(query: Query): Selection {
   const labels = parseLabelSelector(first(query['labelSelector']) ?? '');
-  const fields = parseFieldSelector(first(query['fieldSelector']) ?? '');
+  const fields = parseFieldTerms(first(query['fieldSelector']) ?? '', requireKnownField);
   const exact = (field: FieldTerm['field']): string | undefined =>
     fields.find((term) => term.field === field && !term.negated)?.value;
   const name = exact('metadata.name');
@@ -51,7 +51,13 @@ export function matchesSelection(
   return matchesLabels(selection.labels, request.metadata.labels ?? {});
 }
 
-function parseFieldSelector(text: string): FieldTerm[] {
+function requireKnownField(field: string): void {
+  if (field !== 'metadata.name' && field !== 'spec.signerName')
+    throw new RotundaError('bad-request', `field label not supported: ${field}`);
+}
+
+/** Reads a field selector; `check` throws for a field that the kind does not have. Throws 'bad-request' in upstream's words. */
+export function parseFieldTerms(text: string, check: (field: string) => void): FieldTerm[] {
   if (text === '') return [];
   const terms: FieldTerm[] = [];
   for (const part of splitTerms(text)) {
@@ -60,8 +66,7 @@ function parseFieldSelector(text: string): FieldTerm[] {
     if (found === null)
       throw new RotundaError('bad-request', `invalid selector: '${text}'; can't understand '${part}'`);
     const [, field = '', operator, raw = ''] = found;
-    if (field !== 'metadata.name' && field !== 'spec.signerName')
-      throw new RotundaError('bad-request', `field label not supported: ${field}`);
+    check(field);
     terms.push({ field, negated: operator === '!=', value: unescape(raw) });
   }
   return terms;

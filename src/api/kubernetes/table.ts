@@ -3,7 +3,7 @@ import { humanDuration } from './human-duration.js';
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
 
-type Column = {
+export type Column = {
   readonly name: string;
   readonly type: string;
   readonly format: string;
@@ -11,7 +11,8 @@ type Column = {
   readonly priority: number;
 };
 
-function column(name: string, description: string, format = ''): Column {
+/** A column of text; `format` is `name` for what kubectl shows first. */
+export function column(name: string, description: string, format = ''): Column {
   return { name, type: 'string', format, description, priority: 0 };
 }
 
@@ -53,7 +54,7 @@ export function table(
 }
 
 /** meta/v1 PartialObjectMetadata. */
-export function partialObject(request: Pick<CertificateRequest, 'metadata'>, version: 'v1' | 'v1beta1'): unknown {
+export function partialObject(request: { readonly metadata: unknown }, version: 'v1' | 'v1beta1'): unknown {
   return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: request.metadata };
 }
 

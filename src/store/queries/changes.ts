@@ -69,6 +69,18 @@ function toChange(row: Omit<ChangeRow, 'created_at'>): Change {
   return { ...row, previous: row.previous ?? undefined };
 }
 
+/** Whether the log holds a change of the resource above `revision`. */
+export async function hasChangedSince(db: Kysely<Schema>, resource: string, revision: number): Promise<boolean> {
+  const found = await db
+    .selectFrom('changes')
+    .select('revision')
+    .where('resource', '=', resource)
+    .where('revision', '>', revision)
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined || (await changeFloor(db)) > revision;
+}
+
 const counter = prepared((db, _p: object) => db.selectFrom('revisions').select('value').where('id', '=', 1));
 
 /** The newest committed revision. */

@@ -1,3 +1,6 @@
+import { plainKinds } from '../resources/registry.js';
+import type { ResourceKind } from '../resources/types.js';
+
 /** What the API says it has. Groups whose server is not Rotunda are not listed. */
 
 type ResourceInfo = {
@@ -25,6 +28,20 @@ const review = (name: string, kind: string): ResourceInfo => ({
 });
 const changeVerbs = ['get', 'patch', 'update'];
 
+function infoOf({ resource, singular, namespaced, kind, verbs, shortNames }: ResourceKind): ResourceInfo {
+  const info = { name: resource, singular, namespaced, kind, verbs };
+  return shortNames === undefined ? info : { ...info, shortNames };
+}
+
+function plainOf(group: string): ResourceInfo[] {
+  return plainKinds.filter((kind) => kind.group === group).map(infoOf);
+}
+
+/** Groups that hold nothing but plain objects. */
+const plainGroups: readonly GroupInfo[] = [...new Set(plainKinds.map(({ group }) => group))]
+  .filter((name) => name !== '')
+  .map((name) => ({ name, version: 'v1', resources: plainOf(name) }));
+
 export const coreGroup: GroupInfo = {
   name: '',
   version: 'v1',
@@ -37,6 +54,7 @@ export const coreGroup: GroupInfo = {
       verbs: ['get'],
       shortNames: ['cm'],
     },
+    ...plainOf(''),
     { name: 'events', singular: 'event', namespaced: true, kind: 'Event', verbs: ['list'], shortNames: ['ev'] },
   ],
 };
@@ -70,6 +88,7 @@ export const groups: readonly GroupInfo[] = [
       },
     ],
   },
+  ...plainGroups,
 ];
 
 /** `GET /apis/<group>`; as an item of a list without kind and apiVersion. */

@@ -2,7 +2,6 @@ import type { FastifyReply } from 'fastify';
 
 import { RotundaError } from '../../../errors.js';
 import type { Call, Handler } from '../call.js';
-import { group as certificates } from '../kinds.js';
 import { sendJson, sendValue } from '../render.js';
 import type { Target } from '../target.js';
 import {
@@ -42,11 +41,14 @@ function handlerOf(path: string): Handler | undefined {
     case '/openapi/v3':
       return (call) =>
         call.reply.code(200).header('content-type', 'text/plain; charset=utf-8').send(Buffer.from(openapiIndex));
-    case `/openapi/v3/apis/${certificates}/v1`:
-      return (call) => sendJson(call.reply, 200, openapiDocument);
     default:
-      return groupHandler(path);
+      return openapiHandler(path) ?? groupHandler(path);
   }
+}
+
+function openapiHandler(path: string): Handler | undefined {
+  const document = path.startsWith('/openapi/v3/') ? openapiDocument(path.slice('/openapi/v3/'.length)) : undefined;
+  return document === undefined ? undefined : (call) => sendJson(call.reply, 200, document);
 }
 
 function groupHandler(path: string): Handler | undefined {

@@ -57,13 +57,14 @@ export async function removeAll(call: Call): Promise<FastifyReply> {
   return sendList(call.reply, deleted, { resourceVersion: metadata.resourceVersion }, renderingOf(call));
 }
 
-function deleteOptionsOf(call: Call): DeleteOptions {
+/** A DELETE's options, of its body or its query; `groupVersion` is that of the resource. Throws 'bad-request', 'invalid'. */
+export function deleteOptionsOf(call: Call, groupVersion?: string): DeleteOptions {
   const { request, query } = call;
   const body = bodyOf(call);
   const sent =
     body.length === 0
       ? fromQuery(call)
-      : (decodeBody(body, bodyFormat(request.headers['content-type']), expectedDeleteOptions, 'Ignore')
+      : (decodeBody(body, bodyFormat(request.headers['content-type']), expectedDeleteOptions(groupVersion), 'Ignore')
           .value as Options);
   const dryRun = [
     ...(sent.dryRun ?? []),

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import type { CertificateRequest } from '../../../csr/types.js';
 import { invalid, RotundaError } from '../../../errors.js';
 import { bodyOf, type Call, renderingOf, warn } from '../call.js';
-import { decodeValue, type FieldValidation, listed } from '../codec/decode.js';
+import { decodeValue, type Expected, type FieldValidation, listed } from '../codec/decode.js';
 import { isTooDeep, scanJson } from '../codec/json-scan.js';
 import { expectedRequest } from '../kinds.js';
 import { writeOptions } from '../options.js';
@@ -13,7 +13,7 @@ import { jsonPatch } from './json-patch.js';
 import { mergePatch, strategicMergePatch } from './merge-patch.js';
 import { endpointOf, managerOf, nowText, tracked, wantedOf } from './update.js';
 
-type PatchType = 'json' | 'merge' | 'strategic' | 'apply';
+export type PatchType = 'json' | 'merge' | 'strategic' | 'apply';
 
 const patchTypes: Readonly<Record<string, PatchType>> = {
   'application/json-patch+json': 'json',
@@ -24,9 +24,7 @@ const patchTypes: Readonly<Record<string, PatchType>> = {
 
 /** PATCH of a request, its approval or its status, in any of the four patch formats. */
 export async function patch(call: Call): Promise<FastifyReply> {
-  const type = patchTypes[call.request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''];
-  if (type === undefined)
-    throw new RotundaError('unsupported-media-type', '415: Unsupported Media Type', { object: {} });
+  const type = patchTypeOf(call.request.headers['content-type']);
   const options = writeOptions('PatchOptions', call.query, type);
   if (type === 'apply') return applyPatch(call, options);
   const change = parsePatch(bodyOf(call), type);
@@ -35,7 +33,7 @@ export async function patch(call: Call): Promise<FastifyReply> {
   const text = await call.api.requests.update(
     call.target.name ?? '',
     (current) => {
-      const patched = decodePatched(patchObject(current, change, type), options.fieldValidation);
+      const patched = decodePatched(patchObject(current, change, type), options.fieldValidation, expectedRequest);
       warnings = patched.warnings;
       return tracked(current, wantedOf(patched.value), manager, nowText(call));
     },
@@ -50,7 +48,15 @@ export async function patch(call: Call): Promise<FastifyReply> {
   return sendObject(call.reply, 200, text, renderingOf(call));
 }
 
-function parsePatch(body: Buffer, type: PatchType): unknown {
+/** The patch format by Content-Type. Throws 'unsupported-media-type'. */
+export function patchTypeOf(contentType: string | undefined): PatchType {
+  const type = patchTypes[contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''];
+  if (type !== undefined) return type;
+  throw new RotundaError('unsupported-media-type', '415: Unsupported Media Type', { object: {} });
+}
+
+/** Parses the body of a patch that is not an apply. Throws 'bad-request'. */
+export function parsePatch(body: Buffer, type: PatchType): unknown {
   const text = body.toString('utf8');
   const bad = (message: string): RotundaError => new RotundaError('bad-request', `error decoding patch: ${message}`);
   if (isTooDeep(text)) throw bad('exceeded max depth');
@@ -77,12 +83,14 @@ function patchObject(current: CertificateRequest, change: unknown, type: PatchTy
   return { apiVersion, kind, ...rest };
 }
 
-function decodePatched(
+/** Decodes a patched object; under Strict its unknown fields are the patch's fault. Throws 'bad-request', 'invalid'. */
+export function decodePatched(
   patched: unknown,
   validation: FieldValidation,
+  expected: Expected,
 ): { value: Record<string, unknown>; warnings: readonly string[] } {
   const text = Buffer.from(JSON.stringify(patched));
-  const result = decodeValue(patched, expectedRequest, validation === 'Strict' ? 'Warn' : validation, text);
+  const result = decodeValue(patched, expected, validation === 'Strict' ? 'Warn' : validation, text);
   if (validation !== 'Strict' || result.warnings.length === 0) return result;
   const message = `Invalid value: ${JSON.stringify(text.toString('utf8'))}: strict decoding error: ${listed(result.warnings)}`;
   throw invalid([{ field: 'patch', reason: 'FieldValueInvalid', message }], {});

@@ -7,7 +7,7 @@ import type { Subscription } from '../../../store/types.js';
 import type { Api } from '../call.js';
 import type { ListOptions } from '../options.js';
 import { statusOf } from '../status.js';
-import { bookmarkFrame, errorFrame, type Framing } from './frames.js';
+import { errorFrame } from './frames.js';
 import { bookmarkMs, type WatchHandle } from './watches.js';
 
 /** A reader that is this many bytes behind is closed; it comes back where it was. */
@@ -35,7 +35,8 @@ export type Opening = {
   readonly request: FastifyRequest;
   readonly response: ServerResponse;
   readonly options: ListOptions;
-  readonly framing: Framing;
+  /** A bookmark at a revision, in the form of this watch. */
+  readonly bookmark: (revision: number) => string;
 };
 
 type State = { open: boolean; live: boolean; subscription: Subscription | undefined };
@@ -80,7 +81,7 @@ export function openStream(api: Api, opening: Opening): Stream {
 
 function handleOf(
   api: Api,
-  { request, response, options, framing }: Opening,
+  { request, response, options, bookmark }: Opening,
   state: State,
 ): WatchHandle & { readonly release: () => void } {
   const now = api.clock.now().getTime();
@@ -89,7 +90,7 @@ function handleOf(
     nextBookmark: now + bookmarkMs,
     bookmark: () => {
       if (!state.open || !state.live || !options.allowWatchBookmarks) return;
-      response.write(bookmarkFrame(api.store.feed.current(), false, framing));
+      response.write(bookmark(api.store.feed.current()));
     },
     allowed: () => mayStillSee(api, request.identity),
     release: () => {

@@ -22,7 +22,12 @@ export async function watch(call: Call): Promise<FastifyReply> {
   const response = reply.raw;
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
   response.flushHeaders();
-  const stream = openStream(api, { request, response, options, framing });
+  const stream = openStream(api, {
+    request,
+    response,
+    options,
+    bookmark: (revision) => bookmarkFrame(revision, false, framing),
+  });
   try {
     await feed(api, { selection, options, framing, stream });
   } catch (error) {
@@ -63,7 +68,8 @@ async function feed(api: Api, { selection, options, framing, stream }: Feeding):
   stream.caughtUp();
 }
 
-async function subscribe(
+/** Subscribes to changes. Throws 'expired' in upstream's words. */
+export async function subscribe(
   api: Api,
   scope: { resource: string; name?: string; after: number },
   listener: (change: Change) => void,

@@ -1,0 +1,8 @@
+import type { ResourceKind } from './types.js';
+
+/** Every kind of plain objects that is served. Routes, discovery and OpenAPI follow from it. */
+export const plainKinds: readonly ResourceKind[] = [];
+
+export function findKind(group: string, resource: string): ResourceKind | undefined {
+  return plainKinds.find((kind) => kind.group === group && kind.resource === resource);
+}
