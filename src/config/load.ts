@@ -117,6 +117,9 @@ function buildConfig(file: ConfigFile, env: NodeJS.ProcessEnv): Config {
     frontProxy: frontProxyConfig(file.frontProxy),
     retention: retentionFrom(file.requests),
     limits: limitsFrom(file.limits),
+    kubernetes: {
+      kubeconfig: file.kubernetes?.kubeconfig === undefined ? undefined : path.resolve(file.kubernetes.kubeconfig),
+    },
     log: { level: file.log?.level ?? logLevel(env) },
   };
   const causes = contradictions(config, { allowInsecureSharedCA: file.allowInsecureSharedCA === true });

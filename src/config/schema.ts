@@ -86,6 +86,12 @@ export const fileSchema = z.strictObject({
     })
     .optional(),
   frontProxy: frontProxySchema.optional(),
+  kubernetes: z
+    .strictObject({
+      /** The credential for the API server that the service stands behind. */
+      kubeconfig: z.string().min(1).optional(),
+    })
+    .optional(),
   allowInsecureSharedCA: z.boolean().optional(),
   lifetimes: z.enum(['rotunda', 'upstream']).optional(),
   nodeApproval: z.enum(['enrolled', 'upstream-any-node-name']).optional(),

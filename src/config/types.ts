@@ -44,5 +44,9 @@ export type Config = {
   readonly frontProxy: FrontProxyConfig;
   readonly retention: Retention;
   readonly limits: Limits;
+  readonly kubernetes: {
+    /** Absolute. A kubeconfig for the API server that the service stands behind; undefined: the service makes its own. */
+    readonly kubeconfig: string | undefined;
+  };
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
 };

@@ -25,10 +25,13 @@ export type OwnCertificateOptions = {
 
 export type OwnCertificate = { readonly certificatePem: string; readonly keyPem: string };
 
-type Parts = Pick<Context, 'ca' | 'store' | 'clock' | 'audit'>;
+export type OwnCertificateParts = Pick<Context, 'ca' | 'store' | 'clock' | 'audit'>;
 
 /** Issues a certificate for the service itself, on the same path as every other: ledger first, then signature, then inventory. */
-export async function issueOwnCertificate(parts: Parts, options: OwnCertificateOptions): Promise<OwnCertificate> {
+export async function issueOwnCertificate(
+  parts: OwnCertificateParts,
+  options: OwnCertificateOptions,
+): Promise<OwnCertificate> {
   const { ca, store, clock, audit } = parts;
   const pair = await generate('ec', { namedCurve: 'P-256' });
   const prepared = ca.issuing.prepare(orderFor(pair.publicKey, options, clock.now().getTime()));
