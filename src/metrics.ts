@@ -14,6 +14,10 @@ export type Metrics = {
   issueSeconds(profile: string, seconds: number): void;
   httpSeconds(labels: { surface: string; method: string; status: number }, seconds: number): void;
   watches(change: 1 | -1): void;
+  /** Requests that the cleaner deleted, by what had become of them. */
+  requestsCleaned(state: string, count: number): void;
+  /** Calls that were told to wait (429), by which limit. */
+  limited(limit: 'identity' | 'anonymous' | 'repeats' | 'undecided' | 'signing'): void;
   /** Adds to what fills those gauges. */
   onScrape(collect: (gauges: ScrapeGauges) => Promise<void>): void;
 };
@@ -23,6 +27,8 @@ export type ScrapeGauges = {
   authorityExpiry: Gauge<'ring' | 'authority'>;
   secondsToFirstExpiry: Gauge;
   requestsHeld: Gauge;
+  signing: Gauge<'state'>;
+  cleaningPaused: Gauge;
 };
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -57,6 +63,18 @@ export function createMetrics(): Metrics {
     buckets: latencyBuckets,
     registers,
   });
+  const cleaned = new Counter({
+    name: 'rotunda_requests_cleaned_total',
+    help: 'Requests deleted because they were kept long enough, by what had become of them.',
+    labelNames: ['state'] as const,
+    registers,
+  });
+  const refused = new Counter({
+    name: 'rotunda_limited_total',
+    help: 'Calls answered with 429, by the limit that they met.',
+    labelNames: ['limit'] as const,
+    registers,
+  });
   const watchers = new Gauge({ name: 'rotunda_watches', help: 'Open watches.', registers });
   const gauges = scrapeGauges(registers);
   const collectors: ((gauges: ScrapeGauges) => Promise<void>)[] = [];
@@ -80,6 +98,12 @@ export function createMetrics(): Metrics {
     },
     watches: (change) => {
       watchers.inc(change);
+    },
+    requestsCleaned: (state, count) => {
+      cleaned.inc({ state }, count);
+    },
+    limited: (limit) => {
+      refused.inc({ limit });
     },
     onScrape: (collect) => {
       collectors.push(collect);
@@ -109,6 +133,17 @@ function scrapeGauges(registers: Registry[]): ScrapeGauges {
     requestsHeld: new Gauge({
       name: 'rotunda_requests_held',
       help: 'Requests that wait for facts or a person.',
+      registers,
+    }),
+    signing: new Gauge({
+      name: 'rotunda_signing_queue',
+      help: 'Submitted requests that are being worked on (running), and that wait for it (waiting).',
+      labelNames: ['state'] as const,
+      registers,
+    }),
+    cleaningPaused: new Gauge({
+      name: 'rotunda_cleaning_paused',
+      help: '1 while nothing is cleaned up because the clock jumped.',
       registers,
     }),
   };

@@ -1,5 +1,6 @@
 import { explain } from './case.js';
 import { textByName, update, verdictChange } from './change.js';
+import { createCleaner } from './cleaner.js';
 import { remove } from './delete.js';
 import { partsOf, type RequestsOptions } from './parts.js';
 import { list } from './read.js';
@@ -33,5 +34,6 @@ export function createRequests(options: RequestsOptions): Requests {
     delete: (name, deleteOptions) => remove(parts, name, deleteOptions),
     explain: (name) => explain(parts, name),
     reconsider: (scope) => reconsider(parts, scope ?? {}),
+    cleaner: createCleaner(parts),
   });
 }

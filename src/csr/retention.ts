@@ -16,6 +16,8 @@ export type Retention = {
   readonly approved: number;
 };
 
+type Times = Pick<RequestRow, 'created_at' | 'updated_at'>;
+
 const hourMs = 3_600_000;
 
 /**
@@ -44,11 +46,7 @@ export function cleanAfterNow(
  * From when on a stored request may be deleted. As upstream it counts from the decisive condition's lastUpdateTime, but
  * a time that lies after the request was last written is somebody's invention and does not count.
  */
-export function cleanAfter(
-  retention: Retention,
-  request: CertificateRequest,
-  row: Pick<RequestRow, 'created_at' | 'updated_at'>,
-): number {
+export function cleanAfter(retention: Retention, request: CertificateRequest, row: Times): number {
   const state = stateOf(request);
   const since = (type: string): number => updateTime(request, type, row.updated_at) ?? row.created_at;
   switch (state) {
@@ -67,11 +65,7 @@ export function cleanAfter(
 }
 
 /** A certificate without an approval is no answer: clients ignore it, and it waits like any other. */
-function issuedUntil(
-  retention: Retention,
-  request: CertificateRequest,
-  row: Pick<RequestRow, 'created_at' | 'updated_at'>,
-): number {
+function issuedUntil(retention: Retention, request: CertificateRequest, row: Times): number {
   const approved = updateTime(request, 'Approved', row.updated_at);
   if (approved === undefined) return row.created_at + retention.pending;
   return Math.min(approved + retention.issued, expiryOf(request) ?? Number.POSITIVE_INFINITY);

@@ -1,6 +1,7 @@
 import type { IssuedCertificate } from '../ca/types.js';
 import type { ReadCsr } from '../ca/x509/types.js';
 import type { Identity, TokenFacts } from '../identity/types.js';
+import type { WriteTx } from '../store/types.js';
 
 export type OwnerReference = Record<string, unknown>;
 export type ManagedFieldsEntry = Record<string, unknown>;
@@ -187,6 +188,24 @@ export type Requests = {
    * node's, `due` to those whose retry time has come (to be called about every minute).
    */
   reconsider(scope?: { node?: string; nodes?: readonly string[]; due?: boolean }): Promise<void>;
+  readonly cleaner: Cleaner;
+};
+
+/** Whether this process may still do what only one may, as the transaction sees it. */
+export type Fence = (tx: WriteTx) => Promise<boolean>;
+
+export type CleanStep = {
+  readonly deleted: number;
+  /** Another step is due. */
+  readonly more: boolean;
+};
+
+/** Deletes requests that were kept long enough. For one process at a time. */
+export type Cleaner = {
+  /** One write of a few milliseconds. */
+  step(fence: Fence): Promise<CleanStep>;
+  /** From the next step on, works out all dates once more: the clock has been set back. */
+  dateAnew(): void;
 };
 
 /** What is known about who asks and for what, gathered before rules run; undefined means not known. */

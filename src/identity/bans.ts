@@ -8,7 +8,12 @@ const resource = 'bans';
 type Key = Pick<Ban, 'kind' | 'ring' | 'value'>;
 /** `ban` is undefined where one was lifted. */
 type Known = { readonly ban: Ban | undefined; readonly revision: number };
-type Memory = { readonly find: (key: Key) => Ban | undefined; readonly apply: (key: Key, known: Known) => void };
+type Memory = {
+  readonly find: (key: Key) => Ban | undefined;
+  readonly apply: (key: Key, known: Known) => void;
+  /** Drops what is only known to be lifted: changes arrive in order, so no older one can follow. */
+  readonly forget: (key: Key, revision: number) => void;
+};
 
 /**
  * Bans in memory, written through. A change counts in this process when its transaction commits, and in the other
@@ -25,7 +30,9 @@ export async function createBans(options: { store: Store }): Promise<Bans> {
   await store.feed.subscribe({ resource, after }, (change) => {
     // Written by this module only, so its shape is known.
     const ban = JSON.parse(change.object) as Ban;
-    memory.apply(ban, { ban: change.type === 'DELETED' ? undefined : ban, revision: change.revision });
+    const lifted = change.type === 'DELETED';
+    memory.apply(ban, { ban: lifted ? undefined : ban, revision: change.revision });
+    if (lifted) memory.forget(ban, change.revision);
   });
   return {
     isBanned: (ring, serial, commonName) =>
@@ -52,6 +59,11 @@ function createMemory(): Memory {
       index[kind].set(ring, ofRing);
       const before = ofRing.get(value);
       if (before === undefined || known.revision > before.revision) ofRing.set(value, known);
+    },
+    forget: ({ kind, ring, value }, revision) => {
+      const known = index[kind].get(ring)?.get(value);
+      if (known !== undefined && known.ban === undefined && known.revision <= revision)
+        index[kind].get(ring)?.delete(value);
     },
   };
 }

@@ -6,6 +6,7 @@ import { createContext, type Context, type ContextOverrides } from '../context.j
 import type { Config } from '../config/types.js';
 import { createRotundaServer, type RotundaServer } from '../server.js';
 import { adminKubeconfig, type AdminKubeconfig } from './admin-kubeconfig.js';
+import { startCleaning } from './cleaning.js';
 import { startMaintenance } from './maintenance.js';
 import { loadServingCertificate, type ServingCertificate } from './serving-certificate.js';
 
@@ -19,7 +20,7 @@ export type Service = {
   /** `sha256:<hex>` over the SPKI of the ring that serves, one for each anchor of its bundle. */
   readonly pins: readonly string[];
   readonly adminKubeconfig: string;
-  /** Does what is due now: own certificates, held requests, what a dead replica left undone. */
+  /** Does what is due now: own certificates, held requests, what a dead replica left undone, cleaning up. */
   maintain(): Promise<void>;
   /** Drains and stops; resolves when everything is released. */
   stop(): Promise<void>;
@@ -55,15 +56,18 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
     throw error;
   }
   const maintenance = startMaintenance(duties(context, { serving, server, admin, url }), context.logger);
+  const cleaning = startCleaning(context);
   const anchors = ca.bundle(config.topology.kubernetesServer).anchors;
   return {
     context,
     url,
     pins: anchors.map((anchor) => `sha256:${createHash('sha256').update(anchor.key.spki).digest('hex')}`),
     adminKubeconfig: admin.file,
-    maintain: () => maintenance.run(),
+    maintain: async () => {
+      await Promise.all([maintenance.run(), cleaning.run()]);
+    },
     stop: once(async () => {
-      await maintenance.stop();
+      await Promise.all([maintenance.stop(), cleaning.stop()]);
       try {
         await close(server);
       } finally {

@@ -8,8 +8,8 @@ import type { Identity } from '../../identity/types.js';
 import {
   completeIdempotencyKey,
   deleteIdempotencyKey,
-  dropIdempotencyKeys,
   findIdempotencyKey,
+  idempotencyKeysKeptMs,
   type IdempotencyRow,
   insertIdempotencyKey,
 } from '../../store/queries/idempotency.js';
@@ -25,8 +25,6 @@ declare module 'fastify' {
   }
 }
 
-/** How long an answer is kept for a repeated call. */
-const keptMs = 24 * 3_600_000;
 /** After this a call that never ended (a crash) does not block its key any more. */
 const runningMs = 60_000;
 
@@ -86,9 +84,9 @@ async function take(context: Context, request: FastifyRequest, key: string): Pro
   const digest = digestOf(request);
   const now = context.clock.now().getTime();
   const earlier = await context.store.write(async ({ db }) => {
-    await dropIdempotencyKeys(db, now - keptMs);
     const row = await findIdempotencyKey(db, key, identity);
-    const abandoned = row !== undefined && row.status === 0 && row.created_at < now - runningMs;
+    const kept = row?.status === 0 ? runningMs : idempotencyKeysKeptMs;
+    const abandoned = row !== undefined && row.created_at < now - kept;
     if (row !== undefined && !abandoned) return row;
     if (abandoned) await deleteIdempotencyKey(db, key, identity);
     await insertIdempotencyKey(db, { key, identity, digest, status: 0, body: '', created_at: now });

@@ -115,3 +115,36 @@ export async function ringOfSerial(db: Kysely<Schema>, serial: string): Promise<
   const row = await db.selectFrom('ledger').select('ring').where('serial', '=', serial).executeTakeFirst();
   return row?.ring;
 }
+
+type BanKey = Pick<BanRow, 'ring' | 'value'>;
+
+/** Bans on serials, in order, behind a place among them. */
+export function pageOfSerialBans(db: Kysely<Schema>, page: { after: BanKey; limit: number }): Promise<BanKey[]> {
+  const { ring, value } = page.after;
+  return db
+    .selectFrom('bans')
+    .select(['ring', 'value'])
+    .where('kind', '=', 'serial')
+    .where((e) => e.or([e('ring', '>', ring), e.and([e('ring', '=', ring), e('value', '>', value)])]))
+    .orderBy('ring')
+    .orderBy('value')
+    .limit(page.limit)
+    .execute();
+}
+
+/** Of these, the bans whose certificate had expired before a time, milliseconds, by the ledger. */
+export function expiredSerialBans(
+  db: Kysely<Schema>,
+  { serials, before }: { serials: readonly string[]; before: number },
+): Promise<BanKey[]> {
+  return db
+    .selectFrom('bans')
+    .innerJoin('ledger', (join) =>
+      join.onRef('ledger.serial', '=', 'bans.value').onRef('ledger.ring', '=', 'bans.ring'),
+    )
+    .select(['bans.ring', 'bans.value'])
+    .where('bans.kind', '=', 'serial')
+    .where('bans.value', 'in', serials)
+    .where('ledger.not_after', '<', before)
+    .execute();
+}

@@ -49,7 +49,21 @@ export async function deleteIdempotencyKey(db: Kysely<Schema>, key: string, iden
   await db.deleteFrom('idempotency_keys').where('key', '=', key).where('identity', '=', identity).execute();
 }
 
-/** Drops what was kept before a time, milliseconds. */
-export async function dropIdempotencyKeys(db: Kysely<Schema>, before: number): Promise<void> {
-  await db.deleteFrom('idempotency_keys').where('created_at', '<', before).execute();
+/** How long an answer is kept for a repeated call. */
+export const idempotencyKeysKeptMs = 24 * 3_600_000;
+
+/** Drops at most `limit` of what was kept before a time, milliseconds, the oldest first. Returns how many went. */
+export async function dropIdempotencyKeys(
+  db: Kysely<Schema>,
+  { before, limit }: { before: number; limit: number },
+): Promise<number> {
+  const old = await db
+    .selectFrom('idempotency_keys')
+    .select(['identity', 'key'])
+    .where('created_at', '<', before)
+    .orderBy('created_at')
+    .limit(limit)
+    .execute();
+  for (const { key, identity } of old) await deleteIdempotencyKey(db, key, identity);
+  return old.length;
 }

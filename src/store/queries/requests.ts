@@ -173,3 +173,66 @@ function narrow<O>(builder: SelectQueryBuilder<Schema, 'requests', O>, query: Re
   if (query.state !== undefined) narrowed = narrowed.where('state', '=', query.state);
   return narrowed;
 }
+
+/** A page by name, beginning after `after`, of requests created at `since` (milliseconds) or later. */
+export function requestsSince(
+  db: Kysely<Schema>,
+  page: { readonly since: number; readonly after: string; readonly limit: number },
+): Promise<RequestRow[]> {
+  return db
+    .selectFrom('requests')
+    .selectAll()
+    .where('name', '>', page.after)
+    .where('created_at', '>=', page.since)
+    .orderBy('name')
+    .limit(page.limit)
+    .execute();
+}
+
+/** What the cleaner looks at. */
+export type CleanRow = Pick<
+  RequestRow,
+  'name' | 'uid' | 'state' | 'created_at' | 'updated_at' | 'requester' | 'object'
+>;
+const cleanColumns = ['name', 'uid', 'state', 'created_at', 'updated_at', 'requester', 'object'] as const;
+
+const due = prepared((db, p: { now: number; limit: number }) =>
+  db
+    .selectFrom('requests')
+    .select(cleanColumns)
+    .where('clean_after', '<=', p.now)
+    .orderBy('clean_after')
+    .limit(p.limit),
+);
+
+/** Requests that were kept long enough by then, the longest overdue first. */
+export function dueRequests(db: Kysely<Schema>, query: { now: number; limit: number }): Promise<CleanRow[]> {
+  return due.all(db, query);
+}
+
+const undated = prepared((db, p: { limit: number }) =>
+  db.selectFrom('requests').select(cleanColumns).where('clean_after', 'is', null).limit(p.limit),
+);
+
+/** Requests of which nobody has worked out yet how long they are kept. */
+export function undatedRequests(db: Kysely<Schema>, limit: number): Promise<CleanRow[]> {
+  return undated.all(db, { limit });
+}
+
+const inOrder = prepared((db, p: { after: string; limit: number }) =>
+  db.selectFrom('requests').select(cleanColumns).where('name', '>', p.after).orderBy('name').limit(p.limit),
+);
+
+/** Any requests, by name. */
+export function requestsAfter(db: Kysely<Schema>, query: { after: string; limit: number }): Promise<CleanRow[]> {
+  return inOrder.all(db, query);
+}
+
+const date = prepared<{ name: string; cleanAfter: number }, never>((db, p) =>
+  db.updateTable('requests').set({ clean_after: p.cleanAfter }).where('name', '=', p.name),
+);
+
+/** Sets from when on a request may be deleted. No change that anybody sees: its revision stays. */
+export async function dateRequest(db: Kysely<Schema>, name: string, cleanAfter: number): Promise<void> {
+  await date.run(db, { name, cleanAfter });
+}

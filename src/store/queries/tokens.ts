@@ -48,3 +48,23 @@ export async function revokeTokensOf(
     ? query.where('node', '=', owner.node).execute()
     : query.where('cluster', '=', owner.cluster).where('member', '=', owner.member).execute());
 }
+
+/**
+ * Deletes at most `limit` tokens that cannot be used any more since before a time, milliseconds: used up, or past their
+ * expiry. Returns their ids.
+ */
+export async function deleteOldTokens(
+  db: Kysely<Schema>,
+  { before, limit }: { before: number; limit: number },
+): Promise<string[]> {
+  const old = await db
+    .selectFrom('tokens')
+    .select('id')
+    .where((e) => e(e.fn.coalesce('used_at', 'expires_at', 'created_at'), '<', before))
+    .where((e) => e.or([e('state', '!=', 'active'), e('expires_at', '<', before)]))
+    .limit(limit)
+    .execute();
+  const ids = old.map(({ id }) => id);
+  if (ids.length > 0) await db.deleteFrom('tokens').where('id', 'in', ids).execute();
+  return ids;
+}
