@@ -1,5 +1,6 @@
 import { type Logger, pino } from 'pino';
 
+import { type Attachment, createAttachment } from './attach/attachment.js';
 import { createAudit } from './audit/audit.js';
 import type { Audit } from './audit/types.js';
 import { createCa } from './ca/ca.js';
@@ -15,8 +16,12 @@ import type { EtcdClusters, FactsChanged, Nodes } from './fleet/types.js';
 import { createAuthenticator } from './identity/authenticator.js';
 import { authorize } from './identity/authorize.js';
 import { createBans } from './identity/bans.js';
+import { createFrontProxies, noFrontProxies } from './identity/front-proxy.js';
+import { fileSource } from './identity/front-proxy-file.js';
+import { type FrontProxySource, ringSource } from './identity/front-proxy-source.js';
+import { createProxiedIdentities } from './identity/proxied-identity.js';
 import { createRevocation } from './identity/revocation.js';
-import { createTokens } from './identity/tokens.js';
+import { createTokens, type TokenAuthentication } from './identity/tokens.js';
 import type { Authenticator, Authorize, Bans, Revocation, Tokens } from './identity/types.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { systemRandom } from './random.js';
@@ -42,6 +47,7 @@ export type Context = {
   readonly authenticator: Authenticator;
   readonly authorize: Authorize;
   readonly requests: Requests;
+  readonly attachment: Attachment;
   close(): Promise<void>;
 };
 
@@ -80,9 +86,13 @@ async function wire(base: Base): Promise<Context> {
     });
   });
   const common = { store, clock, random, audit, bans, ...fleet };
-  const tokens = createTokens({ ...common, kek });
-  const { profiles, nodeApproval } = config;
-  const requests = createRequests({ ...common, ca, tokens, metrics, profiles, topology, nodeApproval, logger });
+  const attachment = await createAttachment({ config, ca, store, clock, audit, kek, logger });
+  const tokens = createTokens({ ...common, kek, created: attachment.tokenCreated });
+  const { profiles, nodeApproval, retention } = config;
+  const sources = frontProxySources(base, ca, attachment.frontProxy);
+  const accessReviewer = attachment.reviewer;
+  const rules = { profiles, topology, nodeApproval, accessReviewer, retention };
+  const requests = createRequests({ ...common, ...rules, ca, tokens, metrics, logger });
   waiting.requests = requests;
   return {
     ...base,
@@ -90,10 +100,14 @@ async function wire(base: Base): Promise<Context> {
     ...fleet,
     tokens,
     revocation: createRevocation({ store, bans, clock, audit }),
-    authenticator: createAuthenticator({ store, ca, tokens, nodes: fleet.nodes, bans, clock, topology, logger }),
+    authenticator: authenticatorOf(base, { ...keys, ...fleet, tokens }, sources),
     authorize,
     requests,
-    close: () => store.close(),
+    attachment,
+    close: async () => {
+      await attachment.stop();
+      await store.close();
+    },
   };
 }
 
@@ -103,6 +117,29 @@ async function openKeys({ config, clock, random, logger, store }: Base): Promise
   const { rings, topology } = config;
   const ca = await createCa({ store, kek, clock, random, audit, rings, logger, rotundaRing: topology.rotunda });
   return { kek, audit, ca, bans: await createBans({ store }) };
+}
+
+/** Where front proxies are known from; nowhere, where a CA is shared that must not be. */
+function frontProxySources({ config, clock, logger }: Base, ca: Ca, published: FrontProxySource): FrontProxySource[] {
+  const { headerTrust, frontProxy, topology } = config;
+  if (!headerTrust) return [];
+  const { clientCAFile, ...trust } = frontProxy;
+  if (clientCAFile !== undefined) return [fileSource(clientCAFile, { ...trust, clock, logger }), published];
+  return [ringSource(ca, { ...trust, ring: topology.frontProxy }), published];
+}
+
+function authenticatorOf(
+  { config, store, clock, logger }: Base,
+  rooms: Pick<Context, 'ca' | 'bans' | 'nodes'> & { readonly tokens: Tokens & TokenAuthentication },
+  sources: readonly FrontProxySource[],
+): Authenticator {
+  const { topology, rings } = config;
+  const common = { ...rooms, store, clock, topology, logger };
+  const ring = topology.frontProxy;
+  const otherRings = rings.map(({ name }) => name).filter((name) => name !== ring);
+  const frontProxies =
+    sources.length === 0 ? noFrontProxies : createFrontProxies({ ...common, sources, ring, otherRings });
+  return createAuthenticator({ ...common, frontProxies, proxied: createProxiedIdentities(common) });
 }
 
 function createFleet({ config, clock, random, store }: Base, { audit, bans }: Keys, factsChanged: FactsChanged): Fleet {

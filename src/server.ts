@@ -101,6 +101,7 @@ function tlsOptions(context: Context, own: OwnCertificate): ServerOptions {
     topology.etcdPeer,
     topology.etcdServer,
     topology.etcdClient,
+    topology.frontProxy,
     topology.rotunda,
   ]);
   return {
@@ -118,10 +119,10 @@ function tlsOptions(context: Context, own: OwnCertificate): ServerOptions {
 const presented = new WeakMap<TLSSocket, Pick<Credentials, 'certificate' | 'chain'>>();
 
 function credentialsOf(request: FastifyRequest): Credentials {
-  const authorization = request.headers.authorization;
-  const socket = request.raw.socket;
+  const { authorization } = request.headers;
+  const { socket, rawHeaders } = request.raw;
   const fromTls = socket instanceof TLSSocket ? certificateOf(socket) : {};
-  return authorization === undefined ? fromTls : { ...fromTls, authorization };
+  return { ...fromTls, rawHeaders, ...(authorization !== undefined && { authorization }) };
 }
 
 function certificateOf(socket: TLSSocket): Pick<Credentials, 'certificate' | 'chain'> {

@@ -5,6 +5,7 @@ import type { Ca } from '../ca/types.js';
 import type { Clock, Random } from '../clock.js';
 import type { Topology } from '../config/types.js';
 import type { EtcdClusters, Nodes } from '../fleet/types.js';
+import { type AccessReviewer, noAccessReviewer } from '../identity/access-reviewer.js';
 import type { Bans, Tokens } from '../identity/types.js';
 import type { Metrics } from '../metrics.js';
 import type { Store, WriteTx } from '../store/types.js';
@@ -28,12 +29,15 @@ export type RequestsOptions = {
   /** Which rings are etcd's and the cluster's. */
   readonly topology: Topology;
   readonly nodeApproval: RequestFacts['nodePolicy'];
+  /** Who knows what users of an API server may do; nobody when left out. */
+  readonly accessReviewer?: AccessReviewer;
   /** Upstream's when left out. */
   readonly retention?: Retention;
   readonly logger: Logger;
 };
 
-export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval' | 'retention'> & {
+export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval' | 'accessReviewer' | 'retention'> & {
+  readonly accessReviewer: AccessReviewer;
   readonly retention: Retention;
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly facts: FactSources;
@@ -46,6 +50,7 @@ export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval' | 'retenti
 export function partsOf({ profiles, nodeApproval, ...rest }: RequestsOptions): Parts {
   return {
     ...rest,
+    accessReviewer: rest.accessReviewer ?? noAccessReviewer,
     retention: rest.retention ?? upstreamRetention,
     logger: rest.logger.child({ component: 'requests' }),
     profiles: new Map(profiles.map((profile) => [profile.signerName, profile])),

@@ -12,7 +12,9 @@ import type { Store } from '../store/types.js';
 import { identityOf, identityRings } from './certificate-identity.js';
 import { createPathVerifier, type PathVerifier, unauthorized, type VerifiedCertificate } from './certificate-path.js';
 import { recordFirstUse } from './first-use.js';
+import type { FrontProxies } from './front-proxy.js';
 import { createLru, type Lru } from './lru.js';
+import type { ProxiedIdentities } from './proxied-identity.js';
 import { parseToken } from './token-format.js';
 import type { TokenAuthentication } from './tokens.js';
 import type { Authenticator, Bans, Credentials, Identity } from './types.js';
@@ -25,6 +27,9 @@ export type AuthenticatorOptions = {
   readonly bans: Bans;
   readonly clock: Clock;
   readonly topology: Topology;
+  /** Where request headers may say who calls. */
+  readonly frontProxies: FrontProxies;
+  readonly proxied: ProxiedIdentities;
   readonly logger: Logger;
 };
 
@@ -52,8 +57,8 @@ const anonymous = Object.freeze<Identity>({
 });
 
 /**
- * Says who calls, as upstream's union of authenticators does: a client certificate first, then a bearer token, and the
- * first good one wins; one that is bad is an error only when none is good. A certificate is verified per request, so
+ * Says who calls, as upstream's union of authenticators does: a front proxy's headers first, then a client certificate,
+ * then a bearer token, and the first good one wins; one that is bad is an error only when none is good. A certificate is verified per request, so
  * that a ban, an expiry or a changed bundle counts on open connections too. The bytes of `credentials.certificate` must
  * not change while the buffer lives.
  */
@@ -69,10 +74,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     authenticate: async (credentials) => {
       const { certificate, authorization } = credentials;
       if (certificate === undefined && authorization === undefined) return anonymous;
-      const known = certificate === undefined ? undefined : fromCache(room, certificate);
-      if (known !== undefined) return known;
       try {
-        return await authenticate(room, credentials);
+        const user = certificate === undefined ? undefined : await room.frontProxies.userOf(credentials);
+        if (user !== undefined) return await room.proxied.identityOf(user);
+        return fromCache(room, certificate) ?? (await authenticate(room, credentials));
       } catch (error) {
         if (error instanceof RotundaError && error.code === 'unauthorized')
           logger.info({ reason: reasonOf(error) }, 'a credential was refused');
@@ -111,8 +116,8 @@ function bearerToken(authorization: string | undefined): string | undefined {
   return scheme.toLowerCase() === 'bearer' && token !== '' ? token : undefined;
 }
 
-function fromCache(room: Room, der: Buffer): Identity | undefined {
-  const entry = room.byBuffer.get(der);
+function fromCache(room: Room, der: Buffer | undefined): Identity | undefined {
+  const entry = der === undefined ? undefined : room.byBuffer.get(der);
   return entry !== undefined && problemOf(room, entry) === undefined ? entry.identity : undefined;
 }
 

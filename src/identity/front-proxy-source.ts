@@ -19,8 +19,6 @@ export type HeaderNames = {
 export type FrontProxyTrust = {
   /** For messages: where this comes from. */
   readonly origin: string;
-  /** The ring that `cas` are the anchors of, where they are Rotunda's own: its bans count. */
-  readonly ring?: string;
   readonly cas: readonly CertificateFacts[];
   /** Never empty: an empty list, which upstream reads as any name, trusts nobody here. */
   readonly allowedNames: readonly string[];
@@ -53,7 +51,7 @@ export function ringSource(
   return {
     current: () => {
       const { anchors: cas } = ca.bundle(ring);
-      if (known?.cas !== cas) known = { origin: `ring ${ring}`, ring, cas, allowedNames, headerNames };
+      if (known?.cas !== cas) known = { origin: `ring ${ring}`, cas, allowedNames, headerNames };
       return known;
     },
   };

@@ -44,6 +44,11 @@ export function tokenFactsOf(row: TokenRow): TokenFacts {
   };
 }
 
+/** A bootstrap token that is the API server's own: it counts as one that is bound to no node. */
+export function foreignToken(id: string): TokenFacts {
+  return { id, kind: 'unbound', reusable: true, state: 'active', claims: {}, foreign: true };
+}
+
 /** The user behind a token, as upstream's bootstrap token authenticator makes it: groups sorted, then system:authenticated. */
 export function tokenIdentity(row: TokenRow): Identity {
   const extra = JSON.parse(row.groups) as string[];

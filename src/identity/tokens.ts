@@ -10,7 +10,7 @@ import type { Store, WriteTx } from '../store/types.js';
 import { claimToken, type TokenUse, useToken } from './token-claims.js';
 import { type ReadyToken, readTokenDraft } from './token-draft.js';
 import { makeToken, type TokenParts } from './token-format.js';
-import { isExpired, tokenFactsOf, tokenIdentity, tokenOf, usagesOf } from './token-records.js';
+import { foreignToken, isExpired, tokenFactsOf, tokenIdentity, tokenOf, usagesOf } from './token-records.js';
 import type { Bans, Identity, Token, TokenDraft, Tokens } from './types.js';
 
 export type TokensOptions = {
@@ -22,6 +22,8 @@ export type TokensOptions = {
   readonly nodes: Nodes;
   readonly etcd: EtcdClusters;
   readonly bans: Bans;
+  /** Called in the transaction that makes a token; the secret is seen here and never again. */
+  readonly created?: (tx: WriteTx, token: Token, secret: string) => Promise<void>;
 };
 
 export type TokenAuthentication = {
@@ -46,6 +48,11 @@ export function createTokens(options: TokensOptions): Tokens & TokenAuthenticati
     facts: async (id) => {
       const row = await findToken(store.db, id);
       return row === undefined || isExpired(row, now()) ? undefined : tokenFactsOf(row);
+    },
+    vouched: async (id) => {
+      const row = await findToken(store.db, id);
+      if (row === undefined) return foreignToken(id);
+      return isExpired(row, now()) ? undefined : tokenFactsOf(row);
     },
     signers: () => signers(options),
     claim: (tx, claim) => claimToken(options, tx, claim),
@@ -88,6 +95,7 @@ async function insert(
   if (ready.enrols !== undefined) await options.nodes.ensure(tx, ready.enrols, actor);
   const row = rowOf(options, ready, parts, { at, by: actor.username });
   await insertToken(tx.db, row);
+  await options.created?.(tx, tokenOf(row, at), parts.secret);
   const { kind, node, cluster, member, usages, reusable, groups } = ready;
   await options.audit.record(tx, {
     action: 'token.created',

@@ -2,7 +2,8 @@ import type { WriteTx } from '../store/types.js';
 
 /** Who calls. Identity is (ring, CN, O) for certificates: the same name in two rings is two identities. */
 export type Identity = {
-  readonly kind: 'anonymous' | 'certificate' | 'token' | 'internal';
+  /** `user`: named by an API server, which knows by what credential. */
+  readonly kind: 'anonymous' | 'certificate' | 'token' | 'user' | 'internal';
   readonly username: string;
   /** Kubernetes' uid; empty when there is none. */
   readonly uid: string;
@@ -17,6 +18,8 @@ export type Identity = {
   /** The etcd member that this identity is, by the inventory's record of its certificate's serial. */
   readonly member?: { readonly cluster: string; readonly name: string };
   readonly roles: readonly Role[];
+  /** Set where an API server authenticated and authorized: the rings whose certificates may be had that way. */
+  readonly proxied?: { readonly rings: readonly string[] };
 };
 
 /** What is known of a live bootstrap token when rules run. */
@@ -30,6 +33,8 @@ export type TokenFacts = {
   readonly state: 'active' | 'used' | 'revoked';
   /** How often this profile was already given to it. */
   readonly claims: Readonly<Record<string, { readonly serial: string; readonly count: number }>>;
+  /** A token of the API server's own, of which this service knows the id only. */
+  readonly foreign?: true;
 };
 
 export type Role =
@@ -40,6 +45,10 @@ export type Role =
   | 'node'
   | 'member'
   | 'bootstrapper'
+  /** Allowed by the API server that this service stands behind. */
+  | 'proxied'
+  /** `system:masters` of that API server. */
+  | 'proxied-admin'
   | 'authenticated'
   | 'anonymous';
 
@@ -51,6 +60,8 @@ export type Credentials = {
   readonly chain?: readonly Buffer[];
   /** The Authorization header as sent. */
   readonly authorization?: string;
+  /** Every header line as sent, name and value in turn; looked at only for what front proxies say. */
+  readonly rawHeaders?: readonly string[];
 };
 
 /** A Kubernetes-style question. Resources of /pki/v1 are in group `rotunda.dev`. */
@@ -119,6 +130,11 @@ export type Tokens = {
   revoke(id: string, actor: Identity): Promise<Token>;
   /** Facts of a live token (expiry checked), or undefined. For rules. */
   facts(id: string): Promise<TokenFacts | undefined>;
+  /**
+   * Facts of a token that an API server has authenticated: as `facts`, and for an id that is none of this service's those
+   * of an unbound token. Undefined: it has expired.
+   */
+  vouched(id: string): Promise<TokenFacts | undefined>;
   /** Live tokens that sign cluster-info, with the secrets that the signature needs. For that and nothing else. */
   signers(): Promise<readonly { readonly id: string; readonly secret: string }[]>;
   /**

@@ -7,6 +7,9 @@ import { createNodes } from '../../src/fleet/nodes.js';
 import type { EtcdClusters, FactsChanged, Nodes } from '../../src/fleet/types.js';
 import { createAuthenticator } from '../../src/identity/authenticator.js';
 import { createBans } from '../../src/identity/bans.js';
+import { createFrontProxies, type FrontProxies } from '../../src/identity/front-proxy.js';
+import { ringSource, standardHeaderNames } from '../../src/identity/front-proxy-source.js';
+import { createProxiedIdentities } from '../../src/identity/proxied-identity.js';
 import { createRevocation } from '../../src/identity/revocation.js';
 import { createTokens, type TokenAuthentication } from '../../src/identity/tokens.js';
 import type { Authenticator, Bans, Identity, Revocation, Role, Tokens } from '../../src/identity/types.js';
@@ -64,9 +67,22 @@ export async function startRooms(
   const nodes = createNodes({ ...common, clientRing: layout.kubernetesClient });
   const etcd = createEtcdClusters(common);
   const tokens = createTokens({ store, kek, clock, random, audit, nodes, etcd, bans });
-  const authenticator = createAuthenticator({ store, ca, tokens, nodes, bans, clock, topology: layout, logger });
+  const identity = { store, ca, tokens, nodes, bans, clock, topology: layout, logger };
+  const authenticator = createAuthenticator({
+    ...identity,
+    frontProxies: frontProxiesOf(identity),
+    proxied: createProxiedIdentities(identity),
+  });
   const revocation = createRevocation({ store, bans, clock, audit });
   return { store, ca, clock, bans, nodes, etcd, tokens, authenticator, revocation, changed };
+}
+
+function frontProxiesOf(identity: Parameters<typeof createProxiedIdentities>[0] & Pick<Rooms, 'ca'>): FrontProxies {
+  const { frontProxy: ring, ...others } = identity.topology;
+  const otherRings = Object.values(others).filter((name) => name !== ring);
+  const trust = { allowedNames: ['front-proxy-client'], headerNames: standardHeaderNames };
+  const sources = [ringSource(identity.ca, { ...trust, ring })];
+  return createFrontProxies({ ...identity, sources, ring, otherRings, logger });
 }
 
 export function person(username: string, ...roles: Role[]): Identity {

@@ -8,7 +8,7 @@ const whoamiSchema = z
   .object({
     username: z.string(),
     groups: z.array(z.string()),
-    kind: z.enum(['anonymous', 'certificate', 'token', 'internal']),
+    kind: z.enum(['anonymous', 'certificate', 'token', 'user', 'internal']),
     ring: z.string().optional().meta({ description: 'The ring that vouches, for certificates' }),
     serial: z.string().optional().meta({ description: 'Of the certificate' }),
     token: z.string().optional().meta({ description: 'Id of the token' }),

@@ -19,29 +19,49 @@ export type CertificateUseRow = Pick<
   | 'first_used_at'
 >;
 
+const columns = [
+  'serial',
+  'ring',
+  'common_name',
+  'fingerprint',
+  'profile',
+  'node',
+  'cluster',
+  'member',
+  'token_id',
+  'requester',
+  'issued_at',
+  'first_used_at',
+] as const;
+
 const bySerial = prepared((db, parameters: { serial: string }) =>
   db
     .selectFrom('certificates')
-    .select([
-      'serial',
-      'ring',
-      'common_name',
-      'fingerprint',
-      'profile',
-      'node',
-      'cluster',
-      'member',
-      'token_id',
-      'requester',
-      'issued_at',
-      'first_used_at',
-    ])
+    .select(columns)
     .where('serial', '=', parameters.serial),
 );
 
 /** What authentication needs to know of a certificate in the inventory. */
 export function findCertificateUse(db: Kysely<Schema>, serial: string): Promise<CertificateUseRow | undefined> {
   return bySerial.first(db, { serial });
+}
+
+export type CredentialUseRow = CertificateUseRow & Pick<Selectable<Schema['certificates']>, 'not_after'>;
+
+const byFingerprint = prepared((db, parameters: { commonName: string; fingerprint: string }) =>
+  db
+    .selectFrom('certificates')
+    .select([...columns, 'not_after'])
+    .where('common_name', '=', parameters.commonName)
+    .where('fingerprint', '=', parameters.fingerprint),
+);
+
+/** The certificate of this name that somebody else has verified; the name has the index. */
+export function findCredentialUse(
+  db: Kysely<Schema>,
+  credential: { readonly commonName: string; readonly fingerprint: string },
+): Promise<CredentialUseRow | undefined> {
+  return byFingerprint.first(db, credential);
 }
 
 const firstUse = prepared<{ serial: string; at: number }, never>((db, parameters) =>
