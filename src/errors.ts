@@ -53,6 +53,8 @@ export type ErrorDetails = {
   /** What the caller can do about it, one sentence. */
   readonly hint?: string;
   readonly retryAfterSeconds?: number;
+  /** Where a list can be gone on with all the same, for Kubernetes' Status. */
+  readonly continue?: string;
   /** The object that the error is about, where there is one. */
   readonly object?: {
     readonly group?: string;

@@ -19,7 +19,7 @@ export type StatusDetails = {
 export type Status = {
   readonly kind: 'Status';
   readonly apiVersion: 'v1';
-  readonly metadata: Record<string, never>;
+  readonly metadata: { readonly continue?: string };
   readonly status: 'Failure' | 'Success';
   readonly message?: string;
   readonly reason?: string;
@@ -38,7 +38,7 @@ export function statusOf(error: unknown, fallback?: ObjectRef): Status {
   return {
     kind: 'Status',
     apiVersion: 'v1',
-    metadata: {},
+    metadata: known.details.continue === undefined ? {} : { continue: known.details.continue },
     status: 'Failure',
     message: messageOf(known, object),
     reason: errorCatalogue[known.code].reason,

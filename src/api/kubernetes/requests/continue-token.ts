@@ -5,6 +5,9 @@ import { scanJson } from '../codec/json-scan.js';
 /** Where the next page starts, and the version of the first page. */
 export type ContinueToken = { readonly revision: number; readonly start: string };
 
+/** In a token: go on with whatever is there now, as upstream offers when the first page's version is gone. */
+export const anyRevision = -1;
+
 const version = 'meta.k8s.io/v1';
 
 export function encodeContinue({ revision, start }: ContinueToken): string {
@@ -30,6 +33,7 @@ export function decodeContinue(token: string): ContinueToken {
   if (value?.v !== version)
     fail(`server does not recognize this encoded version "${typeof value?.v === 'string' ? value.v : ''}"`);
   if (typeof value?.start !== 'string' || value.start === '') fail('encoded start key empty (v1)');
-  if (typeof value?.rv !== 'number' || !Number.isSafeInteger(value.rv)) fail('incorrect encoded start resourceVersion');
+  if (typeof value?.rv !== 'number' || !Number.isSafeInteger(value.rv) || value.rv < anyRevision)
+    fail('incorrect encoded start resourceVersion');
   return { revision: Number(value?.rv), start: String(value?.start) };
 }

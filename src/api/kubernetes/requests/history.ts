@@ -1,66 +1,69 @@
 import type { CertificateRequest } from '../../../csr/types.js';
-import { RotundaError } from '../../../errors.js';
-import { changeFloor } from '../../../store/queries/changes.js';
+import { type Range, readRange } from '../../../store/queries/snapshot.js';
 import type { Store } from '../../../store/types.js';
 import { resource } from '../kinds.js';
 import { matchesSelection, type Selection } from '../selectors.js';
 
-/** Most objects changed since then that are looked up one by one. */
-const mostChanged = 5_000;
+/** Rows per query. */
+const pageSize = 500;
+
+export type SnapshotQuery = {
+  /** The state at this revision; the newest one when left out. */
+  readonly revision?: number;
+  /** Begins behind this name. */
+  readonly after?: string;
+  readonly limit?: number;
+  /** Throws rather than show an object as it is now, where the log no longer has how it was. */
+  readonly exact?: boolean;
+  readonly selection: Selection;
+};
+
+/** Stored texts in name order. `next` is the last name shown, where there is more behind it. */
+export type Snapshot = { readonly items: readonly string[]; readonly revision: number; readonly next?: string };
 
 /**
- * The stored texts as they were at a version: today's rows that have not changed since, and for the others their newest
- * entry in the change log up to then. Throws 'expired' when the log does not say.
+ * The requests as they were at one revision, however many queries that takes and whatever is written meanwhile. Throws
+ * 'expired' when the change log does not reach back.
  */
-export async function listAt(store: Store, revision: number, selection: Selection): Promise<string[]> {
-  const expired = (): RotundaError =>
-    new RotundaError('expired', 'The resourceVersion for the provided list is too old.', {});
-  const { db } = store;
-  const later = await db
-    .selectFrom('changes')
-    .select('name')
-    .distinct()
-    .where('resource', '=', resource)
-    .where('revision', '>', revision)
-    .limit(mostChanged + 1)
-    .execute();
-  if (later.length > mostChanged) throw expired();
-  if ((await changeFloor(db)) > revision) throw expired();
-  const texts = new Map<string, string>();
-  const unchanged = await db
-    .selectFrom('requests')
-    .select(['name', 'object'])
-    .where('revision', '<=', revision)
-    .execute();
-  for (const row of unchanged) texts.set(row.name, row.object);
-  for (const { name } of later) {
-    const then = await db
-      .selectFrom('changes')
-      .select(['type', 'object'])
-      .where('resource', '=', resource)
-      .where('name', '=', name)
-      .where('revision', '<=', revision)
-      .orderBy('revision', 'desc')
-      .executeTakeFirst();
-    // An object whose earlier entries are gone from the log was there, but nobody knows how.
-    if (then === undefined && (await firstAfter(store, name, revision)) !== 'ADDED') throw expired();
-    texts.delete(name);
-    if (then !== undefined && then.type !== 'DELETED') texts.set(name, then.object);
+export async function snapshot(store: Store, query: SnapshotQuery): Promise<Snapshot> {
+  const { limit = Infinity } = query;
+  const items: string[] = [];
+  let last = query.after ?? '';
+  let revision = 0;
+  for await (const page of snapshotPages(store, query)) {
+    ({ revision } = page);
+    for (const { name, object } of page.items) {
+      if (items.length === limit) return { items, revision, next: last };
+      items.push(object);
+      last = name;
+    }
   }
-  const names = [...texts.keys()].sort();
-  return names
-    .map((name) => texts.get(name) ?? '')
-    .filter((text) => selection.everything || matchesSelection(selection, JSON.parse(text) as CertificateRequest));
+  return { items, revision };
 }
 
-async function firstAfter({ db }: Store, name: string, revision: number): Promise<string | undefined> {
-  const found = await db
-    .selectFrom('changes')
-    .select('type')
-    .where('resource', '=', resource)
-    .where('name', '=', name)
-    .where('revision', '>', revision)
-    .orderBy('revision')
-    .executeTakeFirst();
-  return found?.type;
+/** The same, page by page. */
+export async function* snapshotPages(store: Store, query: SnapshotQuery): AsyncGenerator<Omit<Range, 'end'>> {
+  const { selection, limit = Infinity, exact = false } = query;
+  const signerName = selection.signerName;
+  let { revision, after } = query;
+  for (;;) {
+    const range: Range = await readRange(store.db, {
+      resource,
+      revision,
+      after,
+      exact,
+      limit: Math.min(pageSize, limit + 1),
+      ...(signerName === undefined ? {} : { signerName }),
+    });
+    revision = range.revision;
+    const items = selection.everything ? range.items : range.items.filter((item) => isSelected(selection, item.object));
+    yield { items, revision };
+    if (range.end === undefined) return;
+    after = range.end;
+  }
+}
+
+/** Whether a stored text is of what is selected. */
+export function isSelected(selection: Selection, object: string): boolean {
+  return matchesSelection(selection, JSON.parse(object) as CertificateRequest);
 }

@@ -1,12 +1,13 @@
 import type { FastifyReply } from 'fastify';
 
 import { RotundaError } from '../../../errors.js';
+import { countRequests } from '../../../store/queries/requests.js';
 import { type Api, type Call, renderingOf } from '../call.js';
 import { listOptions, type ListOptions } from '../options.js';
 import { type ListMeta, sendList, sendObject } from '../render.js';
-import { matchesSelection, parseSelection, type Selection } from '../selectors.js';
-import { decodeContinue, encodeContinue } from './continue-token.js';
-import { listAt } from './history.js';
+import { parseSelection, type Selection } from '../selectors.js';
+import { anyRevision, type ContinueToken, decodeContinue, encodeContinue } from './continue-token.js';
+import { isSelected, type Snapshot, snapshot, type SnapshotQuery } from './history.js';
 
 /** GET of one request; the subresources show the whole object too. */
 export async function get(call: Call): Promise<FastifyReply> {
@@ -29,37 +30,64 @@ export type ListResult = { readonly items: readonly string[]; readonly metadata:
 /** The requests that a list shows, as stored texts. Throws 'timeout' for a version that is not there yet, 'expired' for one that is gone. */
 export async function readList(api: Api, selection: Selection, options: ListOptions): Promise<ListResult> {
   await notOlderThan(api, options.resourceVersion);
-  if (options.resourceVersionMatch === 'Exact' && options.resourceVersion !== undefined) {
-    const items = await listAt(api.store, options.resourceVersion, selection);
-    return { items, metadata: { resourceVersion: String(options.resourceVersion) } };
-  }
-  if (selection.name !== undefined && selection.byNameOnly) return readByName(api, selection.name);
   const token = options.continue === undefined ? undefined : decodeContinue(options.continue);
-  const found = await api.requests.list({
-    ...(selection.signerName === undefined ? {} : { signerName: selection.signerName }),
-    ...(selection.name === undefined ? {} : { name: selection.name }),
-    ...(selection.everything ? {} : { matches: (request) => matchesSelection(selection, request) }),
+  const exact = exactVersion(options);
+  if (token === undefined && exact === undefined && selection.name !== undefined)
+    return readByName(api, selection, selection.name);
+  const from = token === undefined ? exact : token.revision === anyRevision ? undefined : token.revision;
+  const query = {
+    selection,
     ...(options.limit === undefined ? {} : { limit: options.limit }),
-    ...(token === undefined ? {} : { continue: token.start }),
-  });
-  // Later pages carry the first page's version: a watch from there misses nothing that happened between them.
-  const revision = token?.revision ?? found.revision;
-  const remaining = selection.everything && found.continue !== undefined ? found.remaining : undefined;
+    ...(from === undefined ? {} : { revision: from }),
+    ...(token === undefined ? { exact: exact !== undefined } : { after: token.start }),
+  };
+  return listResult(api, query, await readSnapshot(api, query, token));
+}
+
+/** Upstream's rule: with a limit, a version that is not 0 means that very version. */
+function exactVersion({ resourceVersion, resourceVersionMatch, limit }: ListOptions): number | undefined {
+  if (resourceVersionMatch === 'Exact') return resourceVersion;
+  const legacy = resourceVersionMatch === undefined && limit !== undefined;
+  return legacy && resourceVersion !== 0 ? resourceVersion : undefined;
+}
+
+async function readSnapshot(api: Api, query: SnapshotQuery, token: ContinueToken | undefined): Promise<Snapshot> {
+  try {
+    return await snapshot(api.store, query);
+  } catch (error) {
+    if (token === undefined || !(error instanceof RotundaError) || error.code !== 'expired') throw error;
+    throw new RotundaError('expired', lateContinue, {
+      continue: encodeContinue({ revision: anyRevision, start: token.start }),
+      cause: error,
+    });
+  }
+}
+
+const lateContinue =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
+
+async function listResult(api: Api, query: SnapshotQuery, found: Snapshot): Promise<ListResult> {
+  const { items, revision, next } = found;
+  if (next === undefined) return { items, metadata: { resourceVersion: String(revision) } };
+  // Upstream does not count what selectors choose from.
+  const { everything } = query.selection;
+  const remaining = everything ? await countRequests(api.store.db, { after: next }) : undefined;
   return {
-    items: found.items,
+    items,
     metadata: {
       resourceVersion: String(revision),
-      ...(found.continue === undefined ? {} : { continue: encodeContinue({ revision, start: found.continue }) }),
-      ...(remaining === undefined ? {} : { remainingItemCount: remaining }),
+      continue: encodeContinue({ revision, start: next }),
+      ...(remaining === undefined || remaining === 0 ? {} : { remainingItemCount: remaining }),
     },
   };
 }
 
 /** What a kubelet asks for: one row by its key, no query for the version. */
-async function readByName(api: Api, name: string): Promise<ListResult> {
+async function readByName(api: Api, selection: Selection, name: string): Promise<ListResult> {
   const before = api.store.feed.current();
   const text = await getIfAny(api, name);
-  if (text === undefined) return { items: [], metadata: { resourceVersion: String(before) } };
+  const shown = text !== undefined && (selection.byNameOnly || isSelected(selection, text));
+  if (!shown) return { items: [], metadata: { resourceVersion: String(before) } };
   return { items: [text], metadata: { resourceVersion: String(Math.max(before, revisionOf(text))) } };
 }
 
