@@ -128,7 +128,21 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
       verbs: ['create'],
       group: certificates,
       resources: [`${csr}/nodeclient`],
-      when: (_attributes, { groups }) => groups.includes(kubeadmNodeGroup),
+      // A bound token may make its own node; that it is its own is for the rules of the profile.
+      when: (_attributes, { groups, token }) => token?.kind === 'node' || groups.includes(kubeadmNodeGroup),
+    },
+  ],
+  /**
+   * What an API server's own authorization has let through to this service: the group that it hands over, and nothing
+   * beside. Approving and signing is asked about by signer.
+   */
+  proxied: [{ verbs: [...read, ...change], group: certificates, resources: [csr, `${csr}/approval`, `${csr}/status`] }],
+  'proxied-admin': [
+    {
+      verbs: ['approve', 'sign'],
+      group: certificates,
+      resources: ['signers'],
+      when: (asked) => !isRotundaSigner(asked),
     },
   ],
   /** Its own requests are told apart by name only: whoever knows the name made it or was told. */
