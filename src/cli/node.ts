@@ -1,11 +1,15 @@
 import type { Command } from 'commander';
 
 import type { NodeView } from '../api/rest/nodes.js';
-import { pairs } from './arguments.js';
+import { pairs, seconds } from './arguments.js';
 import { pathOf } from './client.js';
 import type { Io } from './io.js';
+import { localFailure } from './failure.js';
 import { importVerb } from './node-import.js';
+import { createToken } from './node-tokens.js';
+
 import { age, joined, printList, printObject, type View } from './output.js';
+import { createdView } from './token.js';
 import { action, collect, examples } from './verb.js';
 
 const view: View<NodeView> = {
@@ -29,6 +33,8 @@ type FactFlags = {
   readonly address?: readonly string[];
   readonly dns?: readonly string[];
   readonly label?: readonly string[];
+  readonly addAddress?: readonly string[];
+  readonly addDns?: readonly string[];
 };
 
 export function nodeNoun(program: Command, io: Io): void {
@@ -45,17 +51,25 @@ export function nodeNoun(program: Command, io: Io): void {
       ),
     );
   write(noun, io, 'create', 'Enrol a node');
-  write(noun, io, 'update', 'Replace the addresses, DNS names or labels of a node: those that are given');
+  const update = write(
+    noun,
+    io,
+    'update',
+    'Replace the addresses, DNS names or labels of a node: those that are given',
+  );
+  update
+    .option('--add-address <ip>', 'an address beside those that it has; repeat for more', collect)
+    .option('--add-dns <name>', 'a DNS name beside those that it has; repeat for more', collect);
   importVerb(noun, io);
   act(noun, io, 'get', 'Show one node');
   act(noun, io, 'disable', 'Refuse a node and its certificates at once');
   act(noun, io, 'enable', 'Accept a disabled node again');
-  act(noun, io, 'replace', 'Expect a node again that is being rebuilt under its name');
+  replace(noun, io);
   act(noun, io, 'delete', 'Delete a node');
 }
 
-function write(noun: Command, io: Io, verb: 'create' | 'update', description: string): void {
-  noun
+function write(noun: Command, io: Io, verb: 'create' | 'update', description: string): Command {
+  return noun
     .command(verb)
     .argument('<name>')
     .description(description)
@@ -64,12 +78,15 @@ function write(noun: Command, io: Io, verb: 'create' | 'update', description: st
     .option('--label <key=value>', 'a label; repeat for more', collect)
     .addHelpText('after', examples(['With its address', `rotunda node ${verb} n1 --address 10.0.0.11`]))
     .action(
-      action<FactFlags>(io, ({ withClient, format, options: { address, dns, label }, args: [name = ''] }) =>
+      action<FactFlags>(io, ({ withClient, format, options, args: [name = ''] }) =>
         withClient(async (client) => {
+          const { address, dns, label, addAddress, addDns } = options;
           const facts = {
             addresses: address,
             dnsNames: dns,
             labels: label === undefined ? undefined : pairs('--label', label),
+            addAddresses: addAddress,
+            addDnsNames: addDns,
           };
           const node =
             verb === 'create'
@@ -81,12 +98,7 @@ function write(noun: Command, io: Io, verb: 'create' | 'update', description: st
     );
 }
 
-function act(
-  noun: Command,
-  io: Io,
-  verb: 'get' | 'disable' | 'enable' | 'replace' | 'delete',
-  description: string,
-): void {
+function act(noun: Command, io: Io, verb: 'get' | 'disable' | 'enable' | 'delete', description: string): void {
   const command = noun.command(verb).argument('<name>').description(description);
   if (verb === 'disable') command.option('--reason <text>', 'why, for the record');
   command.addHelpText('after', examples(['By its name', `rotunda node ${verb} n1`])).action(
@@ -103,3 +115,34 @@ function act(
     ),
   );
 }
+
+type ReplaceFlags = { readonly createToken?: true; readonly ttl?: string };
+
+function replace(noun: Command, io: Io): void {
+  noun
+    .command('replace')
+    .argument('<name>')
+    .description('Expect a node again: another machine, or the same one rebuilt, takes its name')
+    .option('--create-token', 'print a bootstrap token for it')
+    .option('--ttl <duration>', 'lifetime of the token; default 1h')
+    .addHelpText('after', replaceHelp)
+    .action(
+      action<ReplaceFlags>(io, ({ withClient, format, options: { createToken: wanted, ttl }, args: [name = ''] }) => {
+        if (ttl !== undefined && wanted !== true) throw localFailure('--ttl belongs to --create-token');
+        const ttlSeconds = ttl === undefined ? undefined : seconds('--ttl', ttl);
+        return withClient(async (client) => {
+          const node = await client.json<NodeView>('POST', `/nodes${pathOf(name)}/replace`, { body: {} });
+          if (wanted !== true) printObject(io, format, node, view);
+          else printObject(io, format, await createToken({ client, ttlSeconds }, name), createdView);
+        });
+      }),
+    );
+}
+
+const replaceHelp = `
+The certificates that the old machine has go on working until the new one is given its own; then they are refused. A
+request that already waits for this is approved at once.
+${examples(
+  ['The machine asks with a token that is bound to nothing', 'rotunda node replace n1'],
+  ['With a token for this machine alone', 'rotunda node replace n1 --create-token --ttl 4h -o json'],
+)}`;

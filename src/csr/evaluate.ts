@@ -20,13 +20,17 @@ const rulesOf = new WeakMap<Profile, readonly Rule[]>();
 
 /**
  * Every rule of the profile over one request. A broken rule denies, a missing fact holds, and only when all pass it is
- * approved. What a person asks for is held for a person whatever the rules say, so that approving it shows what is wrong.
+ * approved. What a person asks for is never denied, so that approving it shows what is wrong: a rule of the profile
+ * leaves it to a person, but for what upstream's approver would approve where it is configured.
  */
 export const evaluate: Evaluate = (profile, csr, usages, facts) => {
   const rules = runRules({ profile, csr, usages, facts });
   const broken = rules.filter((rule) => rule.outcome === 'failed');
-  if (!isMachine(facts.identity)) return heldForPerson(profile, rules, broken);
+  const allPassed = rules.every((rule) => rule.outcome === 'passed');
+  if (!isMachine(facts.identity) && !allPassed) return heldForPerson(profile, rules, broken);
   const hard = broken.find((rule) => rule.kind === 'hard');
+  if (hard !== undefined && profile.approval === 'node-client' && facts.nodePolicy === 'upstream')
+    return unrecognized(rules, broken);
   if (hard !== undefined || broken.length > 0) {
     return {
       outcome: 'deny',
@@ -56,6 +60,12 @@ function heldForPerson(profile: Profile, rules: readonly RuleResult[], broken: r
     message: broken.length === 0 ? message : `${message}; broken: ${joined(broken)}`,
     rules,
   };
+}
+
+/** Upstream's approver leaves alone what it does not recognize as a kubelet's, so as configured it waits for a person. */
+function unrecognized(rules: readonly RuleResult[], broken: readonly RuleResult[]): Decision {
+  const message = `not recognized as the request of a kubelet, which is left to a person as configured: ${joined(broken)}`;
+  return { outcome: 'hold', reason: 'NotRecognized', message, rules };
 }
 
 function runRules(input: RuleInput): RuleResult[] {

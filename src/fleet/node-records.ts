@@ -1,7 +1,7 @@
 import { invalid, type FieldCause, RotundaError } from '../errors.js';
 import type { NodeRow } from '../store/queries/nodes.js';
 import { cause, checkAddress, checkDnsName, checkLabels, checkList, checkNodeName } from './names.js';
-import type { Node, NodeDraft } from './types.js';
+import type { Node, NodeChange, NodeDraft } from './types.js';
 
 export type NodeFields = {
   readonly addresses: readonly string[] | undefined;
@@ -45,6 +45,15 @@ export function checkNodeFields(draft: NodeDraft): { fields: NodeFields; causes:
   const dnsNames = draft.dnsNames && checkList('dnsNames', draft.dnsNames, checkDnsName);
   causes.push(...(addresses?.causes ?? []), ...(dnsNames?.causes ?? []), ...checkLabels('labels', draft.labels ?? {}));
   return { fields: { addresses: addresses?.values, dnsNames: dnsNames?.values, labels: draft.labels }, causes };
+}
+
+/** What a change adds to what is enrolled. Throws 'invalid' with every broken rule. */
+export function readAddedNames(change: NodeChange, name: string): Pick<NodeFields, 'addresses' | 'dnsNames'> {
+  const addresses = change.addAddresses && checkList('addAddresses', change.addAddresses, checkAddress);
+  const dnsNames = change.addDnsNames && checkList('addDnsNames', change.addDnsNames, checkDnsName);
+  const causes = [...(addresses?.causes ?? []), ...(dnsNames?.causes ?? [])];
+  if (causes.length > 0) throw invalid(causes, { resource: 'nodes', kind: 'Node', name });
+  return { addresses: addresses?.values, dnsNames: dnsNames?.values };
 }
 
 /** The row of a node that is enrolled now. */

@@ -9,8 +9,17 @@ import type { Store, WriteTx } from '../store/types.js';
 import { makeUid } from './names.js';
 import { createNodeImport } from './node-import.js';
 import { createNodeJoining } from './node-joining.js';
-import { columnsOf, newNodeRow, type NodeFields, nodeOf, noSuchNode, readNodeFields, union } from './node-records.js';
-import type { FactsChanged, Node, NodeDraft, Nodes } from './types.js';
+import {
+  columnsOf,
+  newNodeRow,
+  type NodeFields,
+  nodeOf,
+  noSuchNode,
+  readAddedNames,
+  readNodeFields,
+  union,
+} from './node-records.js';
+import type { FactsChanged, Node, NodeChange, NodeDraft, Nodes } from './types.js';
 
 export type NodesOptions = {
   readonly store: Store;
@@ -123,9 +132,21 @@ async function ensure(room: Room, tx: WriteTx, draft: NodeDraft, actor: Identity
   return setFields(room, tx, row, { addresses, dnsNames, labels: undefined }, actor);
 }
 
-async function update(room: Room, tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node> {
-  const fields = readNodeFields(draft);
-  return setFields(room, tx, await mustFind(tx, draft.name), fields, actor);
+async function update(
+  room: Room,
+  tx: WriteTx,
+  { name, ...change }: NodeChange & { name: string },
+  actor: Identity,
+): Promise<Node> {
+  const { addAddresses: _addresses, addDnsNames: _names, ...replaced } = change;
+  const fields = readNodeFields({ name, ...replaced });
+  const added = readAddedNames(change, name);
+  const row = await mustFind(tx, name);
+  const node = nodeOf(row);
+  const addresses = added.addresses && union(fields.addresses ?? node.addresses, added.addresses);
+  const dnsNames = added.dnsNames && union(fields.dnsNames ?? node.dnsNames, added.dnsNames);
+  const all = { ...replaced, ...(addresses && { addresses }), ...(dnsNames && { dnsNames }) };
+  return setFields(room, tx, row, readNodeFields({ name, ...all }), actor);
 }
 
 function setFields(room: Room, tx: WriteTx, row: NodeRow, fields: NodeFields, actor: Identity): Promise<Node> {

@@ -50,13 +50,19 @@ export type ImportedNode = {
 
 export type NodeFact = 'addresses' | 'dnsNames' | 'labels';
 
+/** What is given replaces what is enrolled; what is added stands beside it. */
+export type NodeChange = Omit<NodeDraft, 'name'> & {
+  readonly addAddresses?: readonly string[];
+  readonly addDnsNames?: readonly string[];
+};
+
 export type Nodes = {
   /** Throws 'already-exists', 'invalid' (RFC 1123 name, IP text, DNS names). */
   enrol(draft: NodeDraft, actor: Identity): Promise<Node>;
   /** Enrols or adds to what is enrolled, inside a caller's transaction (token creation). */
   ensure(tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node>;
-  /** Replaces addresses, names, labels where given. */
-  update(name: string, change: Omit<NodeDraft, 'name'>, actor: Identity): Promise<Node>;
+  /** Replaces addresses, names, labels where given, and adds addresses and names. */
+  update(name: string, change: NodeChange, actor: Identity): Promise<Node>;
   /** Many at once, all or none. Throws 'invalid' with the broken rules of every draft, 'conflict' with every conflict unless it only asks. */
   import(order: NodeImport, actor: Identity): Promise<readonly ImportedNode[]>;
   list(options: {
@@ -83,10 +89,14 @@ export type Nodes = {
    * Throws 'forbidden' for a disabled node.
    */
   issued(tx: WriteTx, certificate: { node: string; serial: string; now: number; requester?: string }): Promise<void>;
-  /** A certificate of this node authenticated for the first time: joined, unless it is the old machine of a replacement. */
+  /**
+   * A certificate of this node authenticated for the first time: joined, unless it is the old machine of a replacement.
+   * `rebuilt`: it was given to a token that is bound to this node and serves once; on a node that had joined it bans the
+   * certificates issued before.
+   */
   firstUsed(
     tx: WriteTx,
-    use: { node: string; serial: string; requester: string; issuedAt: number; now: number },
+    use: { node: string; serial: string; requester: string; issuedAt: number; now: number; rebuilt: boolean },
   ): Promise<void>;
   /** The node's first certificate authenticated: joined. */
   joined(tx: WriteTx, name: string, now: number): Promise<void>;

@@ -44,8 +44,12 @@ export const nodeDraftSchema = z
   .strictObject({ name: nameText, ...facts })
   .meta({ id: 'NodeDraft', description: 'A machine to enrol' });
 const changeSchema = z
-  .strictObject(facts)
-  .meta({ id: 'NodeChange', description: 'What is given replaces what is enrolled' });
+  .strictObject({
+    ...facts,
+    addAddresses: facts.addresses.meta({ description: 'IP addresses beside those that are enrolled' }),
+    addDnsNames: facts.dnsNames.meta({ description: 'DNS names beside those that are enrolled' }),
+  })
+  .meta({ id: 'NodeChange', description: 'What is given replaces what is enrolled, what is added stands beside it' });
 const params = z.strictObject({ node: nameText });
 
 export type NodeView = z.output<typeof nodeSchema>;
@@ -114,7 +118,7 @@ function objectRoutes(app: RestApp, { nodes }: Context): void {
       config: { access: { verb: 'update', resource: 'nodes', param: 'node' } },
       schema: {
         operationId: 'updateNode',
-        summary: 'Replace the addresses, DNS names or labels of a node',
+        summary: 'Replace or add addresses and DNS names of a node, or replace its labels',
         tags: ['nodes'],
         params,
         body: changeSchema,

@@ -1,5 +1,8 @@
-import type { TokenFacts } from '../../identity/types.js';
+import { authorize } from '../../identity/authorize.js';
+import type { Identity, TokenFacts } from '../../identity/types.js';
+import { kubeadmNodeGroup } from '../../identity/token-format.js';
 import type { NodeFacts } from '../types.js';
+import { addNamesCommand, enrolCommand } from './commands.js';
 import { describeNames, namesBeyond } from './names.js';
 import { callingNode, failed, missing, nodeNameOf, passed, type Rule, type RuleInput, type Verdict } from './rule.js';
 import { tokenFault, tokenPurpose } from './token.js';
@@ -28,9 +31,28 @@ const mayBecomeNodeRule: Rule = {
     const caller = callingNode(identity);
     if (caller !== undefined) return selfVerdict(caller, node, input);
     if (identity.member !== undefined) return failed('an etcd member may not ask for the certificate of a node');
-    return missing('asked for by a person: another person decides');
+    return personVerdict(input);
   },
 };
+
+/** The review that upstream's approver asks for: whether the requester may create this subresource of requests. */
+function mayCreate(identity: Identity, subresource: 'nodeclient' | 'selfnodeclient'): boolean {
+  const [group, resource] = ['certificates.k8s.io', 'certificatesigningrequests'];
+  return authorize(identity, { verb: 'create', group, resource, subresource }).allowed;
+}
+
+function mayNot({ username }: Identity, subresource: string): string {
+  return `${username} may not create certificatesigningrequests/${subresource}`;
+}
+
+/** Upstream approves for whoever was given nodeclient, a person too. */
+function personVerdict({ facts: { identity, nodePolicy } }: RuleInput): Verdict {
+  if (nodePolicy === 'upstream' && mayCreate(identity, 'nodeclient'))
+    return passed(
+      `${identity.username} may create certificatesigningrequests/nodeclient, and any node name is approved, as configured`,
+    );
+  return missing('asked for by a person: another person decides');
+}
 
 function goneToken(): Verdict {
   return missing(
@@ -52,6 +74,11 @@ function tokenVerdict(token: TokenFacts, node: string, input: RuleInput): Verdic
 }
 
 function unboundVerdict(token: TokenFacts, node: string, { facts }: RuleInput): Verdict {
+  if (!mayCreate(facts.identity, 'nodeclient')) {
+    return missing(
+      `${mayNot(facts.identity, 'nodeclient')}: make the token with the group ${kubeadmNodeGroup}, or approve by hand`,
+    );
+  }
   if (facts.nodePolicy === 'upstream')
     return passed('any node name is approved for any bootstrap token, as configured');
   if (facts.node === undefined) {
@@ -61,7 +88,7 @@ function unboundVerdict(token: TokenFacts, node: string, { facts }: RuleInput): 
   }
   if (facts.node.state !== 'expected') {
     return missing(
-      `the node ${quote(node)} has joined already: say with \`node replace\` that it is being rebuilt, or approve by hand`,
+      `the node ${quote(node)} has joined already: if this machine is to take its place, say so with \`rotunda node replace ${node}\`, or approve by hand`,
     );
   }
   return passed(`the node ${quote(node)} is enrolled and expected`);
@@ -71,6 +98,8 @@ function selfVerdict(caller: string, node: string, { profile, facts }: RuleInput
   if (caller !== node)
     return failed(`the node ${quote(caller)} may not ask for a certificate of the node ${quote(node)}`);
   const { ring } = facts.identity;
+  if (profile.approval === 'node-client' && !mayCreate(facts.identity, 'selfnodeclient'))
+    return missing(`${mayNot(facts.identity, 'selfnodeclient')}: a person decides`);
   if (profile.approval === 'node-client' && ring !== undefined && ring !== profile.ring) {
     return failed(`an identity of the ring ${ring} cannot become one of the ring ${profile.ring}`);
   }
@@ -105,8 +134,10 @@ const namesEnrolledRule: Rule = {
   check: ({ csr, facts }) => {
     const { node } = facts;
     const name = nodeNameOf(csr.commonName) ?? '';
-    if (node === undefined)
-      return missing(`the node ${quote(name)} is not enrolled: enrol it with ${describeNames(csr.names)}`);
+    if (node === undefined) {
+      const text = `the node ${quote(name)} is not enrolled: enrol it with ${describeNames(csr.names)}`;
+      return missing(`${text}${hint(enrolCommand(name, csr.names))}`);
+    }
     return enrolledVerdict(csr.names, node);
   },
 };
@@ -114,7 +145,13 @@ const namesEnrolledRule: Rule = {
 function enrolledVerdict(names: RuleInput['csr']['names'], node: NodeFacts): Verdict {
   const beyond = namesBeyond(names, node, node.name);
   if (beyond.length === 0) return passed(`every name is enrolled for the node ${quote(node.name)}`);
-  return missing(`not enrolled for the node ${quote(node.name)}: ${describeNames(beyond)}`);
+  return missing(
+    `not enrolled for the node ${quote(node.name)}: ${describeNames(beyond)}${hint(addNamesCommand(node.name, beyond))}`,
+  );
+}
+
+function hint(command: string | undefined): string {
+  return command === undefined ? '' : ` (${command})`;
 }
 
 export const nodeClientRules: readonly Rule[] = [notBannedRule, mayBecomeNodeRule];
