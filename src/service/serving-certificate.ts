@@ -38,7 +38,7 @@ export async function loadServingCertificate(context: Context): Promise<ServingC
     return own;
   };
   const renewIfDue = async (): Promise<boolean> => {
-    const names = servingNames(context.config.serving.names);
+    const names = servingNames([...context.config.serving.names, ...context.attachment.servingNames()]);
     if (current !== undefined && !isDue(context, current, names)) return false;
     current = await issue(names);
     return true;

@@ -57,6 +57,8 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   }
   const maintenance = startMaintenance(duties(context, { serving, server, admin, url }), context.logger);
   const cleaning = startCleaning(context);
+  // The serving certificate needs another name at once, and a token is to be known to the API server.
+  context.attachment.onChange(() => void maintenance.run());
   const anchors = ca.bundle(config.topology.kubernetesServer).anchors;
   return {
     context,
@@ -84,7 +86,10 @@ type Own = {
   readonly url: string;
 };
 
-function duties({ ca, requests, logger }: Context, { serving, server, admin, url }: Own): (() => Promise<void>)[] {
+function duties(
+  { ca, requests, logger, attachment, tokens }: Context,
+  { serving, server, admin, url }: Own,
+): (() => Promise<void>)[] {
   return [
     async () => {
       if (await serving.renewIfDue()) server.present(serving.current());
@@ -96,6 +101,7 @@ function duties({ ca, requests, logger }: Context, { serving, server, admin, url
       await ca.recover();
     },
     () => requests.reconsider({ due: true }),
+    () => attachment.keep(tokens),
   ];
 }
 

@@ -4,6 +4,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import type { Context } from '../../context.js';
 import { guardRoutes } from './access.js';
 import type { Routes } from './app.js';
+import { attachmentRoutes } from './attachment.js';
 import { authorityRoutes } from './authorities.js';
 import { bundleRoutes } from './bundles.js';
 import { certificateRoutes } from './certificates.js';
@@ -33,6 +34,7 @@ const nouns: readonly Routes[] = [
   nodeImportRoutes,
   etcdClusterRoutes,
   etcdMemberRoutes,
+  attachmentRoutes,
   whoamiRoutes,
 ];
 
