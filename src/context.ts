@@ -56,7 +56,7 @@ export type ContextOverrides = { readonly clock?: Clock; readonly random?: Rando
 
 /** Opens the store, loads or creates the rings, and wires every room by hand. */
 export async function createContext(config: Config, overrides: ContextOverrides = {}): Promise<Context> {
-  const clock = overrides.clock ?? { now: () => new Date() };
+  const clock = overrides.clock ?? { now: () => new Date(), monotonic: () => performance.now() };
   const random = overrides.random ?? systemRandom();
   const logger = overrides.logger ?? pino({ level: config.log.level }, pino.destination(2));
   const metrics = createMetrics();
