@@ -28,7 +28,7 @@ const view: View<TokenView> = {
 };
 
 /** A new token's secret belongs to what is shown of it, once. */
-const createdView: View<CreatedTokenView> = {
+export const createdView: View<CreatedTokenView> = {
   ...view,
   columns: [{ title: 'TOKEN', value: ({ token }) => token }, ...view.columns.slice(1)],
 };

@@ -71,14 +71,14 @@ async function claimFor(
   await supersede(options, tx, row, { serial, now });
 }
 
+type Successor = { readonly serial: string; readonly now: number; readonly issuedBefore?: number };
+
 /** While a machine is being rebuilt, each certificate given to its name bans all that were given before. */
-async function supersede(
-  options: Options,
-  tx: WriteTx,
-  row: NodeRow,
-  next: { serial: string; now: number; issuedBefore?: number },
-): Promise<void> {
-  if (!isBeingReplaced(row)) return;
+async function supersede(options: Options, tx: WriteTx, row: NodeRow, next: Successor): Promise<void> {
+  if (isBeingReplaced(row)) await banEarlier(options, tx, row, next);
+}
+
+async function banEarlier(options: Options, tx: WriteTx, row: NodeRow, next: Successor): Promise<void> {
   const { serial, now, issuedBefore } = next;
   const cause = {
     reason: 'superseded',
@@ -99,17 +99,23 @@ async function supersede(
 
 /**
  * A certificate that the machine asked for with its own certificate proves nothing about the rebuilt machine: while the
- * node is being replaced, that is the old one renewing itself, and it does not end the replacement.
+ * node is being replaced, that is the old one renewing itself, and it does not end the replacement. A token that names
+ * this node and serves once is the decision that another machine takes its place: what was given before ends here.
  */
 async function firstUsed(
   options: Options,
   tx: WriteTx,
-  use: { node: string; serial: string; requester: string; issuedAt: number; now: number },
+  use: { node: string; serial: string; requester: string; issuedAt: number; now: number; rebuilt: boolean },
 ): Promise<void> {
   const row = await findNode(tx.db, use.node);
-  if (row?.state !== 'expected') return;
+  if (row === undefined || row.state === 'disabled') return;
+  const next = { serial: use.serial, now: use.now, issuedBefore: use.issuedAt };
+  if (row.state === 'joined') {
+    if (use.rebuilt) await banEarlier(options, tx, row, next);
+    return;
+  }
   if (isBeingReplaced(row) && use.requester === userOf(use.node)) return;
-  await supersede(options, tx, row, { serial: use.serial, now: use.now, issuedBefore: use.issuedAt });
+  await supersede(options, tx, row, next);
   await join(options, tx, row, use.now);
 }
 

@@ -25,9 +25,9 @@ async function record(
   const { serial, ring, common_name: commonName, node, cluster, member, token_id: tokenId } = certificate;
   if (await isBannedNow(tx.db, { ring, serial, commonName })) throw unauthorized(`certificate ${serial} is banned`);
   if (!(await markFirstUse(tx.db, serial, now))) return;
-  if (tokenId !== null) await tokens.used(tx, { tokenId, serial, now });
-  if (node !== null)
-    await nodes.firstUsed(tx, { node, serial, requester: certificate.requester, issuedAt: certificate.issued_at, now });
+  const rebuilt = tokenId !== null && (await tokens.used(tx, { tokenId, serial, now }));
+  const { requester, issued_at: issuedAt } = certificate;
+  if (node !== null) await nodes.firstUsed(tx, { node, serial, requester, issuedAt, now, rebuilt });
   if (cluster === null || member === null) return;
   const row = await findEtcdMember(tx.db, cluster, member);
   if (row?.state === 'expected') await markMemberJoined(tx.db, cluster, member, tx.nextRevision());

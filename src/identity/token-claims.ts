@@ -64,12 +64,13 @@ async function banReplaced({ audit, bans }: Options, tx: WriteTx, claim: TokenCl
 
 /**
  * Uses up what was claimed: a node's token as a whole, one that covers several profiles profile by profile. Reusable
- * tokens only note that the certificate is in use, so that the next one does not ban it.
+ * tokens only note that the certificate is in use, so that the next one does not ban it. Tells whether a node's token was
+ * used up by this.
  */
-export async function useToken({ audit }: Options, tx: WriteTx, use: TokenUse): Promise<void> {
+export async function useToken({ audit }: Options, tx: WriteTx, use: TokenUse): Promise<boolean> {
   const row = await findToken(tx.db, use.tokenId);
   const claims = row === undefined ? undefined : useClaim(parseClaims(row.claims), use.serial);
-  if (row === undefined || claims === undefined) return;
+  if (row === undefined || claims === undefined) return false;
   const done = row.kind === 'node' && row.reusable === 0 && row.state === 'active';
   const used = { claims: JSON.stringify(claims), used_at: row.used_at ?? use.now };
   await updateToken(tx.db, row.id, done ? { ...used, state: 'used' } : used);
@@ -82,4 +83,5 @@ export async function useToken({ audit }: Options, tx: WriteTx, use: TokenUse): 
     detail: { serial: use.serial },
     at: use.now,
   });
+  return done;
 }

@@ -29,8 +29,8 @@ export type TokensOptions = {
 export type TokenAuthentication = {
   /** The user of a live token; undefined when it is unknown, wrong, expired, used up or revoked. */
   authenticate(id: string, secret: string): Promise<Identity | undefined>;
-  /** A certificate that was given to this token authenticated for the first time. */
-  used(tx: WriteTx, use: TokenUse): Promise<void>;
+  /** A certificate that was given to this token authenticated for the first time; tells whether it used a node's token up. */
+  used(tx: WriteTx, use: TokenUse): Promise<boolean>;
 };
 
 /** Bootstrap tokens. Secrets rest as a keyed hash, and encrypted too where they must sign cluster-info. */
