@@ -88,10 +88,10 @@ async function wire(base: Base): Promise<Context> {
   const common = { store, clock, random, audit, bans, ...fleet };
   const attachment = await createAttachment({ config, ca, store, clock, audit, kek, logger });
   const tokens = createTokens({ ...common, kek, created: attachment.tokenCreated });
-  const { profiles, nodeApproval, retention } = config;
+  const { profiles, nodeApproval, retention, limits } = config;
   const sources = frontProxySources(base, ca, attachment.frontProxy);
   const accessReviewer = attachment.reviewer;
-  const rules = { profiles, topology, nodeApproval, accessReviewer, retention };
+  const rules = { profiles, topology, nodeApproval, accessReviewer, retention, limits };
   const requests = createRequests({ ...common, ...rules, ca, tokens, metrics, logger });
   waiting.requests = requests;
   return {

@@ -11,6 +11,7 @@ import type { Context } from './context.js';
 import { RotundaError } from './errors.js';
 import type { Credentials, Identity } from './identity/types.js';
 import { registerHealth } from './service/health.js';
+import { type CallerLimits, createCallerLimits } from './limits/callers.js';
 import type { OwnCertificate } from './service/own-certificate.js';
 
 declare module 'fastify' {
@@ -63,8 +64,9 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
     },
   });
   app.decorateRequest('identity');
+  const callers = createCallerLimits({ ...context, limits: context.config.limits });
   app.addHook('onRequest', async (request) => {
-    request.identity = await context.authenticator.authenticate(credentialsOf(request));
+    request.identity = await identify(context, callers, request);
     authorizeUtility(context, request);
   });
   app.addHook('onResponse', (request, reply, done) => {
@@ -114,6 +116,22 @@ function tlsOptions(context: Context, own: OwnCertificate): ServerOptions {
     minVersion: 'TLSv1.2',
     honorCipherOrder: true,
   };
+}
+
+/** Probes come from whoever watches over the service, and cost nothing. */
+const probes: readonly string[] = ['/livez', '/readyz', '/healthz'];
+
+/** Who calls, and not too often. Throws 'unauthorized', 'too-many-requests'. */
+async function identify(context: Context, callers: CallerLimits, request: FastifyRequest): Promise<Identity> {
+  let identity: Identity;
+  try {
+    identity = await context.authenticator.authenticate(credentialsOf(request));
+  } catch (error) {
+    if (error instanceof RotundaError && error.code === 'unauthorized') callers.refused(request.ip);
+    throw error;
+  }
+  if (!probes.includes(request.url)) callers.admit(identity, () => request.ip);
+  return identity;
 }
 
 const presented = new WeakMap<TLSSocket, Pick<Credentials, 'certificate' | 'chain'>>();

@@ -7,6 +7,8 @@ import type { Topology } from '../config/types.js';
 import type { EtcdClusters, Nodes } from '../fleet/types.js';
 import { type AccessReviewer, noAccessReviewer } from '../identity/access-reviewer.js';
 import type { Bans, Tokens } from '../identity/types.js';
+import { createRepeats, type Repeats } from '../limits/repeats.js';
+import type { Limits } from '../limits/types.js';
 import type { Metrics } from '../metrics.js';
 import type { Store, WriteTx } from '../store/types.js';
 import type { FactSources } from './facts.js';
@@ -33,10 +35,13 @@ export type RequestsOptions = {
   readonly accessReviewer?: AccessReviewer;
   /** Upstream's when left out. */
   readonly retention?: Retention;
+  /** No limits when left out. */
+  readonly limits?: Limits;
   readonly logger: Logger;
 };
 
-export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval' | 'accessReviewer' | 'retention'> & {
+export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval' | 'accessReviewer' | 'retention' | 'limits'> & {
+  readonly repeats: Repeats | undefined;
   readonly accessReviewer: AccessReviewer;
   readonly retention: Retention;
   readonly profiles: ReadonlyMap<string, Profile>;
@@ -47,11 +52,12 @@ export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval' | 'accessR
   readonly arriving: Set<string>;
 };
 
-export function partsOf({ profiles, nodeApproval, ...rest }: RequestsOptions): Parts {
+export function partsOf({ profiles, nodeApproval, limits, ...rest }: RequestsOptions): Parts {
   return {
     ...rest,
     accessReviewer: rest.accessReviewer ?? noAccessReviewer,
     retention: rest.retention ?? upstreamRetention,
+    repeats: limits && createRepeats({ limits, clock: rest.clock, metrics: rest.metrics }),
     logger: rest.logger.child({ component: 'requests' }),
     profiles: new Map(profiles.map((profile) => [profile.signerName, profile])),
     facts: { nodes: rest.nodes, etcd: rest.etcd, bans: rest.bans, nodePolicy: nodeApproval },

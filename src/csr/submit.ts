@@ -12,6 +12,7 @@ import { nodeOf } from './order.js';
 import { parseRequest } from './parse.js';
 import { type Parts, resource } from './parts.js';
 import { type Plan, planFor, refused } from './plan.js';
+import { admitUnissued, supersede } from './repeats.js';
 import { requesterText } from './requester.js';
 import { cleanAfterNow } from './retention.js';
 import { type Approved, submitApproved } from './submit-approved.js';
@@ -125,16 +126,18 @@ async function refuseTaken(parts: Parts, name: string): Promise<void> {
 /** One write for a request that waits or is denied: the request, its change, the audit event. */
 async function storeUnissued(parts: Parts, candidate: Candidate, now: number): Promise<Submitted> {
   const { plan, identity } = candidate;
+  await admitUnissued(parts, candidate);
   const request = decided(candidate, now);
   const { name } = request.metadata;
   const text = await parts.store.write(async (tx) => {
     const revision = tx.nextRevision();
     const object = textOf(request, revision);
     const state = plan?.decision.outcome === 'deny' ? 'denied' : 'pending';
-    if (!(await insertRequest(tx.db, rowOf(parts, candidate, state, { text: object, revision }, now))))
-      throw requestExists(name, false);
+    const row = rowOf(parts, candidate, state, { text: object, revision }, now);
+    if (!(await insertRequest(tx.db, row))) throw requestExists(name, false);
     await tx.publish({ revision, resource, name, type: 'ADDED', object, previous: undefined });
     await recordDecision(parts, tx, { identity, name, plan, request, now });
+    await supersede(parts, tx, row);
     return object;
   });
   if (plan !== undefined)

@@ -1,4 +1,4 @@
-import type { Insertable, Kysely, Selectable, SelectQueryBuilder } from 'kysely';
+import { type Insertable, type Kysely, type Selectable, type SelectQueryBuilder, sql } from 'kysely';
 
 import { insertRow, prepared } from '../precompiled.js';
 import type { Schema } from '../schema.js';
@@ -174,6 +174,15 @@ function narrow<O>(builder: SelectQueryBuilder<Schema, 'requests', O>, query: Re
   return narrowed;
 }
 
+const requester = prepared<{ name: string; requester: string }, never>((db, p) =>
+  db.updateTable('requests').set({ requester: p.requester }).where('name', '=', p.name),
+);
+
+/** Sets what is kept of who asked. No change that anybody sees: its revision stays. */
+export async function setRequester(db: Kysely<Schema>, row: { name: string; requester: string }): Promise<void> {
+  await requester.run(db, row);
+}
+
 /** A page by name, beginning after `after`, of requests created at `since` (milliseconds) or later. */
 export function requestsSince(
   db: Kysely<Schema>,
@@ -235,4 +244,26 @@ const date = prepared<{ name: string; cleanAfter: number }, never>((db, p) =>
 /** Sets from when on a request may be deleted. No change that anybody sees: its revision stays. */
 export async function dateRequest(db: Kysely<Schema>, name: string, cleanAfter: number): Promise<void> {
   await date.run(db, { name, cleanAfter });
+}
+
+const olderHeld = prepared((db, p: { name: string; node: string; signerName: string; username: string }) =>
+  db
+    .selectFrom('requests')
+    .select(['name', 'object'])
+    .where('node', '=', p.node)
+    .where('signer_name', '=', p.signerName)
+    .where('username', '=', p.username)
+    .where('held', '=', sql.lit(1))
+    .where('state', '=', sql.lit('pending'))
+    .where('retry_at', 'is not', null)
+    .where('name', '!=', p.name)
+    .limit(sql.lit(20)),
+);
+
+/** Other requests that one caller made for the same node and signer, and that wait for facts. */
+export function olderHeldRequests(
+  db: Kysely<Schema>,
+  than: { readonly name: string; readonly node: string; readonly signerName: string; readonly username: string },
+): Promise<RequestItem[]> {
+  return olderHeld.all(db, than);
 }

@@ -1,0 +1,42 @@
+import type { Rate } from './types.js';
+
+/** Rates by key. */
+export type Buckets = {
+  /** Takes one; 0, or how long until there is one again, milliseconds. `now` is of a clock that never goes back. */
+  take(key: string, rate: Rate, now: number): number;
+};
+
+type Bucket = { tokens: number; at: number };
+
+/**
+ * Token buckets for the `most` keys that were seen last. A key that fell out starts with a full bucket: memory is bounded,
+ * and who comes with that many keys is stopped by what those cost it.
+ */
+export function createBuckets(most: number): Buckets {
+  // A Map remembers the order of insertion, so the first key is the oldest.
+  const buckets = new Map<string, Bucket>();
+  return {
+    take: (key, { perSecond, burst }, now) => {
+      let bucket = buckets.get(key);
+      if (bucket === undefined) {
+        bucket = { tokens: burst, at: now };
+        if (buckets.size >= most) dropOldest(buckets);
+      } else {
+        buckets.delete(key);
+        bucket.tokens = Math.min(burst, bucket.tokens + (Math.max(0, now - bucket.at) * perSecond) / 1000);
+        bucket.at = now;
+      }
+      buckets.set(key, bucket);
+      if (bucket.tokens < 1) return ((1 - bucket.tokens) / perSecond) * 1000;
+      bucket.tokens -= 1;
+      return 0;
+    },
+  };
+}
+
+function dropOldest(buckets: Map<string, unknown>): void {
+  for (const oldest of buckets.keys()) {
+    buckets.delete(oldest);
+    return;
+  }
+}

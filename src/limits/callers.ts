@@ -1,0 +1,58 @@
+import type { Clock } from '../clock.js';
+import type { Identity, Role } from '../identity/types.js';
+import type { Metrics } from '../metrics.js';
+import { createBuckets } from './buckets.js';
+import { tooMany } from './too-many.js';
+import type { Limits } from './types.js';
+
+/** How often each caller may call, whatever it calls. */
+export type CallerLimits = {
+  /** Throws 'too-many-requests' where this caller has called too often. `address` is asked for only where it counts. */
+  admit(identity: Identity, address: () => string): void;
+  /** Counts a call whose credential was refused; throws as `admit`. */
+  refused(address: string): void;
+};
+
+type Options = { readonly limits: Limits; readonly clock: Clock; readonly metrics: Metrics };
+
+/** Whoever administers needs no protection from itself, and has to get in while others do not behave. */
+const unlimited: readonly Role[] = ['admin', 'operator', 'viewer', 'cluster-admin'];
+const mostCallers = 50_000;
+const text = 'too many requests, please try again later';
+
+/**
+ * One caller cannot take the service from the others: each node, token and user has a rate of its own, and who has no
+ * credential shares one with its address. An unbound token is no single caller, since a whole cluster may join with it:
+ * it has the rate of an address.
+ */
+export function createCallerLimits({ limits, clock, metrics }: Options): CallerLimits {
+  const buckets = createBuckets(mostCallers);
+  const now = (): number => clock.monotonic?.() ?? clock.now().getTime();
+  const take = (kind: 'identity' | 'anonymous', key: string): void => {
+    const wait = buckets.take(key, limits[kind], now());
+    if (wait === 0) return;
+    metrics.limited(kind);
+    throw tooMany(text, wait);
+  };
+  return {
+    admit: (identity, address) => {
+      if (identity.kind === 'internal' || identity.roles.some((role) => unlimited.includes(role))) return;
+      if (identity.kind === 'anonymous') take('anonymous', `address/${address()}`);
+      else if (isShared(identity)) take('anonymous', `${callerKey(identity)}/${address()}`);
+      else take('identity', callerKey(identity));
+    },
+    refused: (address) => {
+      take('anonymous', `address/${address}`);
+    },
+  };
+}
+
+/** Who calls, by name: the same name in two rings is two callers. */
+export function callerKey({ kind, ring, username }: Identity): string {
+  return `${ring ?? kind}/${username}`;
+}
+
+/** Tokens that are not made for one machine, known here or only to the API server that vouches for them. */
+function isShared({ token, username }: Identity): boolean {
+  return token === undefined ? username.startsWith('system:bootstrap:') : token.kind === 'unbound';
+}
