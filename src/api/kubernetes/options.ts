@@ -115,7 +115,7 @@ export function listOptions(query: Query, watch: boolean): ListOptions {
   const version = first(query['resourceVersion']) ?? '';
   const match = first(query['resourceVersionMatch']) ?? '';
   const initial = query['sendInitialEvents'] === undefined ? undefined : flag(query['sendInitialEvents']);
-  const causes = watch ? watchCauses(match, initial) : listCauses(match, version, token, initial);
+  const causes = watch ? watchCauses(match, token, initial) : listCauses(match, version, token, initial);
   if (causes.length > 0) throw invalid(causes, { group: 'meta.k8s.io', kind: 'ListOptions' });
   if (token !== '' && version !== '' && version !== '0')
     throw new RotundaError('bad-request', 'specifying resource version is not allowed when using continue');
@@ -166,23 +166,17 @@ function matchCauses(match: string, supported: readonly string[]): FieldCause[] 
   ];
 }
 
-function watchCauses(match: string, initial: boolean | undefined): FieldCause[] {
+function watchCauses(match: string, token: string, initial: boolean | undefined): FieldCause[] {
+  const causes: FieldCause[] = [];
+  const field = 'resourceVersionMatch';
+  if (initial !== undefined && match !== 'NotOlderThan')
+    causes.push(forbidden(field, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'));
+  if (match === '') return causes;
   if (initial === undefined)
-    return match === ''
-      ? []
-      : [
-          forbidden(
-            'resourceVersionMatch',
-            'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-          ),
-        ];
-  if (match !== 'NotOlderThan') {
-    if (match !== '') return matchCauses(match, ['NotOlderThan']);
-    return [
-      forbidden('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
-    ];
-  }
-  return [];
+    causes.push(forbidden(field, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
+  causes.push(...matchCauses(match, ['NotOlderThan']));
+  if (token !== '') causes.push(forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'));
+  return causes;
 }
 
 function listCauses(match: string, version: string, token: string, initial: boolean | undefined): FieldCause[] {
