@@ -32,30 +32,48 @@ export function findPrograms() {
 }
 
 /**
- * Builds and fetches what is missing. Without a Go that is new enough, nothing is built and `missing` says so; a build
- * that fails rejects.
+ * Builds and fetches what is missing. Without a Go that is new enough, or without its module proxy, nothing more is
+ * built and `missing` says so; a build that fails for another reason rejects.
  */
 export async function ensurePrograms({ log }) {
   const cache = cacheDirectory();
-  const go = findGo();
-  if (go.path !== undefined) {
-    await withLock({ file: join(cache, 'kubernetes.lock'), timeoutMs: LOCK_TIMEOUT_MS, log }, async () => {
-      for (const [name, program] of Object.entries(PROGRAMS)) await buildOne({ go, cache, name, program, log });
-    });
-  }
-  const fetching = fetchContainerd(cache, log);
+  const unbuilt = await buildPrograms(cache, log);
+  const unfetched = fetchContainerd(cache, log);
   const { found, missing } = findPrograms();
-  for (const name of Object.keys(missing)) missing[name] = name === 'containerd' ? fetching : go.reason;
+  for (const name of Object.keys(missing)) missing[name] = name === 'containerd' ? unfetched : unbuilt;
   return { found, missing };
 }
 
-async function buildOne({ go, cache, name, program, log }) {
-  try {
-    await build({ go: go.path, program, target: targetOf(cache, name, program), log });
-  } catch (error) {
-    throw new Error(`${name} could not be built with ${go.path} ${go.version}\n${error.message}`, { cause: error });
-  }
+/** Why not all could be built, or undefined. */
+async function buildPrograms(cache, log) {
+  const targets = Object.entries(PROGRAMS).map(([name, program]) => ({
+    name,
+    program,
+    target: targetOf(cache, name, program),
+  }));
+  const built = () => targets.every(({ target }) => existsSync(target));
+  if (built()) return undefined;
+  const go = findGo();
+  if (go.path === undefined) return go.reason;
+  log(`building with ${go.path} ${go.version} into ${cache}; the first time takes ten to twenty minutes`);
+  return withLock({ file: join(cache, 'kubernetes.lock'), timeoutMs: LOCK_TIMEOUT_MS, log }, async () => {
+    for (const { name, program, target } of targets) {
+      try {
+        await build({ go: go.path, program, target, log });
+      } catch (error) {
+        if (UNREACHABLE.test(error.message)) return `its modules cannot be downloaded: ${lastLine(error.message)}`;
+        throw new Error(`${name} could not be built with ${go.path} ${go.version}\n${error.message}`, { cause: error });
+      }
+    }
+    return undefined;
+  });
 }
+
+/** What Go says when it cannot reach the module proxy. */
+const UNREACHABLE =
+  /dial tcp|no such host|i\/o timeout|connection refused|connection reset|TLS handshake timeout|module lookup disabled/;
+
+const lastLine = (text) => text.trim().split('\n').at(-1);
 
 /** Why there is none, or undefined. */
 function fetchContainerd(cache, log) {

@@ -1,12 +1,9 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
 
 import { childOf, type Program, type ProgramOptions, startProgram, until } from './program.js';
-
-const run = promisify(execFile);
 
 /**
  * A machine for a kubelet: the test's own kernel and network, with a host name, processes and mounts of its own. What
@@ -20,24 +17,27 @@ export type Machine = {
   /** The path by which the test's own process reads and writes a file of the machine. */
   file(inside: string): string;
   start(options: Omit<ProgramOptions, 'dir'>): Program;
-  /** Runs a command to its end; rejects when it fails. */
+  /** Runs a command to its end. Rejects when it could not be started, or took too long. */
   run(
     command: string,
     args: readonly string[],
     options?: { readonly env?: Readonly<Record<string, string>>; readonly timeoutMs?: number },
-  ): Promise<{ readonly stdout: string; readonly stderr: string }>;
+  ): Promise<Ended>;
   stop(): Promise<void>;
 };
+
+/** `code` is null when a signal ended it. */
+export type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
 /** Where kubelet, kubeadm and containerd write without being asked. */
 const OWN_DIRECTORIES = ['/etc', '/var/lib', '/var/log', '/usr/libexec'];
 
 const script = `set -e
-hostname "$1"
-layers=$2
+name=$1 address=$2 layers=$3
+shift 3
+hostname "$name"
 mkdir -p "$layers"
 mount -t tmpfs -o mode=0755 tmpfs "$layers"
-shift 2
 for directory in "$@"; do
   [ -d "$directory" ] || continue
   layer=$layers/$(echo "$directory" | tr / _)
@@ -45,6 +45,7 @@ for directory in "$@"; do
   mount -t overlay overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" "$directory"
 done
 mkdir -p /etc/kubernetes/manifests /var/lib/kubelet
+printf '127.0.0.1 localhost\n%s %s\n' "$address" "$name" > /etc/hosts
 echo ready
 while sleep 3600; do :; done
 `;
@@ -65,7 +66,7 @@ export function whyNoMachine(): string | undefined {
   if (process.getuid?.() !== 0) return 'not root';
   if (hostAddress() === undefined) return 'this host has no address but the loopback';
   const probe = `${script.replace(/while sleep[^]*$/, '')}exit 0\n`;
-  const args = [...unshare, 'sh', '-c', probe, 'sh', 'probe', '/mnt', ...OWN_DIRECTORIES];
+  const args = [...unshare, 'sh', '-c', probe, 'sh', 'probe', '127.0.0.1', '/mnt', ...OWN_DIRECTORIES];
   const { status, stderr, error } = spawnSync('unshare', args, { encoding: 'utf8', timeout: 20_000 });
   return status === 0 ? undefined : `no private mounts: ${error?.message ?? stderr.trim()}`;
 }
@@ -86,7 +87,7 @@ export async function startMachine(options: { readonly name: string; readonly di
     name: 'machine',
     dir,
     path: 'unshare',
-    args: [...unshare, 'sh', '-c', script, 'sh', options.name, path.join(dir, 'layers'), ...OWN_DIRECTORIES],
+    args: [...unshare, 'sh', '-c', script, 'sh', options.name, address, path.join(dir, 'layers'), ...OWN_DIRECTORIES],
   });
   await until('machine', () => init.log().includes('ready') || undefined, { programs: [init], timeoutMs: 30_000 });
   const pid = childOf(init.pid);
@@ -99,14 +100,25 @@ export async function startMachine(options: { readonly name: string; readonly di
     start: (program) =>
       startProgram({ ...program, dir, path: 'nsenter', args: [...enter, program.path, ...program.args], inside: true }),
     run: (command, args, { env, timeoutMs = 60_000 } = {}) =>
-      run('nsenter', [...enter, command, ...args], {
-        timeout: timeoutMs,
-        maxBuffer: 16 << 20,
-        env: { ...process.env, ...env },
-        cwd: dir,
-      }),
+      runToEnd([...enter, command, ...args], { env: { ...process.env, ...env }, cwd: dir, timeoutMs }),
     stop: () => init.stop('SIGKILL'),
   };
+}
+
+function runToEnd(
+  args: readonly string[],
+  { env, cwd, timeoutMs }: { readonly env: NodeJS.ProcessEnv; readonly cwd: string; readonly timeoutMs: number },
+): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('nsenter', args, { env, cwd, timeout: timeoutMs, stdio: ['ignore', 'pipe', 'pipe'] });
+    const output = { stdout: '', stderr: '' };
+    child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+    child.once('error', reject);
+    child.once('close', (code) => {
+      resolve({ code, ...output });
+    });
+  });
 }
 
 /** Writes a file into the machine, with the directories above it. */

@@ -63,7 +63,6 @@ function kubeletNode(machine: Machine, port: number): KubeletNode {
         '--config=/var/lib/kubelet/config.yaml',
         '--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf',
         '--kubeconfig=/etc/kubernetes/kubelet.conf',
-        `--node-ip=${machine.address}`,
         '--v=2',
       ],
     });

@@ -1,0 +1,178 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { connect } from 'node:tls';
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { nodeVerify } from '../ca/verifiers.js';
+import { describeWithKubernetes } from '../support/kubernetes/binaries.js';
+import { hostAddress } from '../support/kubernetes/machine.js';
+import { type KubeletNode, startNode } from '../support/kubernetes/node.js';
+import { until } from '../support/kubernetes/program.js';
+import {
+  administrator,
+  type Administrator,
+  CLIENT_SIGNER,
+  SERVING_SIGNER,
+  stateOf,
+} from '../support/kubernetes/rotunda.js';
+import { startTestService, type TestService, type TestServiceOptions } from '../support/service.js';
+
+describeWithKubernetes(['machine', 'containerd', 'kubelet'], 'a real kubelet, with Rotunda alone', () => {
+  const undo: (() => Promise<void> | void)[] = [];
+  let dir: string;
+
+  beforeEach(() => {
+    dir = mkdtempSync(path.join(tmpdir(), 'rotunda-kubelet-'));
+    undo.push(() => {
+      rmSync(dir, { recursive: true, force: true });
+    });
+  });
+
+  afterEach(async () => {
+    for (const step of undo.reverse().splice(0)) await step();
+  });
+
+  const start = async (options?: TestServiceOptions): Promise<{ rotunda: TestService; admin: Administrator }> => {
+    const rotunda = await startTestService(options);
+    undo.push(() => rotunda.stop());
+    return { rotunda, admin: administrator(rotunda) };
+  };
+
+  const join = async (rotunda: TestService, name: string, token: string): Promise<KubeletNode> => {
+    const node = await startNode({ name, dir, bootstrap: { server: rotunda.url, ca: rotunda.ca, token } });
+    undo.push(() => node.stop());
+    return node;
+  };
+
+  const address = hostAddress() ?? '';
+
+  it('gets its client and its serving certificate, and serves with it', async () => {
+    const { rotunda, admin } = await start();
+    const token = await admin.token({ name: 'worker-1', addresses: [address] });
+    const node = await join(rotunda, 'worker-1', token);
+    const client = await node.obtained('client');
+    expect(client.subject).toBe('O=system:nodes\nCN=system:node:worker-1');
+    const serving = await node.obtained('server');
+    expect(serving.subjectAltName).toBe(`DNS:worker-1, IP Address:${address}`);
+    for (const certificate of [client, serving]) {
+      expect(nodeVerify({ leaf: certificate.toString(), anchors: rotunda.ca })).toBe(true);
+    }
+    expect(await servedBy(address, node.port, rotunda.ca)).toBe(serving.serialNumber);
+    const requests = [...(await admin.requests(CLIENT_SIGNER)), ...(await admin.requests(SERVING_SIGNER))];
+    expect(requests.map(stateOf)).toEqual(['Approved,Issued', 'Approved,Issued']);
+    expect(requests.map(({ spec }) => spec.username)).toEqual([
+      `system:bootstrap:${token.slice(0, 6)}`,
+      'system:node:worker-1',
+    ]);
+  });
+
+  it('rotates both before they end, without its token', async () => {
+    // The service's clock is behind, so that what it issues is mostly used: ten minutes, five of them backdating.
+    const behindMs = 5 * 60_000 + 10_000;
+    const { rotunda, admin } = await start({
+      config: { profiles: shortProfiles },
+      overrides: { clock: { now: () => new Date(Date.now() - behindMs) } },
+    });
+    const node = await join(rotunda, 'worker-2', await admin.token({ name: 'worker-2', addresses: [address] }));
+    const first = { client: await node.obtained('client'), server: await node.obtained('server') };
+    // 70 to 90 percent of fifteen minutes, less what had passed when they were issued.
+    const timeoutMs = 280_000;
+    const [client, server] = await Promise.all([
+      node.obtained('client', { previous: first.client, timeoutMs }),
+      node.obtained('server', { previous: first.server, timeoutMs }),
+    ]);
+    for (const [before, after] of [
+      [first.client, client],
+      [first.server, server],
+    ] as const) {
+      expect(before.publicKey.equals(after.publicKey)).toBe(false);
+      expect(Date.parse(before.validTo)).toBeGreaterThan(Date.now());
+    }
+    expect(await servedBy(address, node.port, rotunda.ca)).toBe(server.serialNumber);
+    const [renewal] = (await admin.requests(CLIENT_SIGNER)).filter(({ spec }) =>
+      spec.username.startsWith('system:node:'),
+    );
+    expect(renewal?.spec.username).toBe('system:node:worker-2');
+  }, 400_000);
+
+  it('waits for its serving certificate until its address is enrolled, and has it at once then', async () => {
+    const { rotunda, admin } = await start();
+    const node = await join(rotunda, 'worker-3', await admin.token({ name: 'worker-3' }));
+    await node.obtained('client');
+    const [held] = await until('a serving request', () => found(admin.requests(SERVING_SIGNER)));
+    expect(held?.metadata.annotations?.['rotunda.dev/hold-reason']).toBeDefined();
+    expect(held === undefined ? '' : stateOf(held)).toBe('');
+    await admin.patch('/pki/v1/nodes/worker-3', { addresses: [address] });
+    await node.obtained('server', { timeoutMs: 30_000 });
+    expect((await admin.requests(SERVING_SIGNER)).map(stateOf)).toEqual(['Approved,Issued']);
+  });
+
+  it('that is denied asks again, and gets through once the reason is gone', async () => {
+    const { rotunda, admin } = await start();
+    const node = await join(rotunda, 'worker-4', await admin.token());
+    const [held] = await until('a client request', () => found(admin.requests(CLIENT_SIGNER)));
+    await admin.deny(held?.metadata.name ?? '');
+    await until('a second request', async () => (await admin.requests(CLIENT_SIGNER)).length > 1 || undefined);
+    expect(node.certificate('client')).toBeUndefined();
+    await admin.post('/pki/v1/nodes', { name: 'worker-4' });
+    await node.obtained('client');
+    const states = (await admin.requests(CLIENT_SIGNER)).map(stateOf);
+    expect(states.filter((state) => state === 'Denied')).toHaveLength(1);
+    expect(states.filter((state) => state === 'Approved,Issued')).toHaveLength(1);
+  });
+
+  it('with the token of another node is denied, again and again', async () => {
+    const { rotunda, admin } = await start();
+    const node = await join(rotunda, 'worker-5', await admin.token({ name: 'worker-6', addresses: [address] }));
+    await until('two requests', async () => (await admin.requests(CLIENT_SIGNER)).length > 1 || undefined);
+    for (const request of await admin.requests(CLIENT_SIGNER)) {
+      expect(stateOf(request)).toBe('Denied');
+      expect(request.status.conditions?.[0]?.message).toMatch(/worker-[56].*worker-[56]/s);
+    }
+    expect(node.certificate('client')).toBeUndefined();
+    expect(node.kubelet().running()).toBe(true);
+  });
+});
+
+async function found<T>(listed: Promise<readonly T[]>): Promise<readonly T[] | undefined> {
+  const items = await listed;
+  return items.length > 0 ? items : undefined;
+}
+
+/** The serial number of what a TLS server presents, verified for the address that it was reached at. */
+function servedBy(host: string, port: number, ca: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, ca, timeout: 10_000 }, () => {
+      resolve(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+    socket.once('error', reject);
+  });
+}
+
+const nodeProfile = {
+  commonName: { prefix: 'system:node:' },
+  organizations: ['system:nodes'],
+  lifetime: { standard: '10m', longest: '10m' },
+};
+
+/** The kubelet's two profiles, at the shortest lifetime that there is. */
+const shortProfiles = [
+  {
+    ...nodeProfile,
+    signerName: CLIENT_SIGNER,
+    ring: 'kubernetesClient',
+    approval: 'node-client',
+    usages: { required: ['digital signature', 'client auth'], optional: ['key encipherment'] },
+  },
+  {
+    ...nodeProfile,
+    signerName: SERVING_SIGNER,
+    ring: 'kubernetesServer',
+    approval: 'node-serving',
+    names: { dns: true, ip: true, atLeastOne: true },
+    usages: { required: ['digital signature', 'server auth'], optional: ['key encipherment'] },
+  },
+];
