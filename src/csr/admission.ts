@@ -2,6 +2,7 @@ import { authorize } from '../identity/authorize.js';
 import type { Identity } from '../identity/types.js';
 import { requestForbidden } from './errors.js';
 import type { ParsedCsr } from './parse.js';
+import type { Reviewed } from './permission.js';
 import { callingNode } from './rules/rule.js';
 import { signers } from './signers.js';
 import type { CertificateRequest } from './types.js';
@@ -29,18 +30,28 @@ export function admitSubject(name: string, signerName: string, organizations: re
 }
 
 /** CertificateApproval: conditions are set by who may `approve` for the stored signer name. Throws RotundaError 'forbidden'. */
-export function admitApproval(identity: Identity, name: string, signerName: string): void {
-  if (maySigner(identity, 'approve', signerName)) return;
+export function admitApproval(
+  identity: Identity,
+  name: string,
+  signerName: string,
+  reviewed: Reviewed | undefined,
+): void {
+  if (reviewed?.signer ?? maySigner(identity, 'approve', signerName)) return;
   throw requestForbidden(name, `user not permitted to approve requests with signerName ${JSON.stringify(signerName)}`);
 }
 
 /** CertificateSigning: a certificate or conditions are set by who may `sign` for the stored signer name. Throws RotundaError 'forbidden'. */
-export function admitSigning(identity: Identity, stored: CertificateRequest, wanted: CertificateRequest): void {
+export function admitSigning(
+  identity: Identity,
+  stored: CertificateRequest,
+  wanted: CertificateRequest,
+  reviewed: Reviewed | undefined,
+): void {
   const same =
     stored.status.certificate === wanted.status.certificate &&
     JSON.stringify(stored.status.conditions ?? []) === JSON.stringify(wanted.status.conditions ?? []);
   const { signerName } = stored.spec;
-  if (same || maySigner(identity, 'sign', signerName)) return;
+  if (same || (reviewed?.signer ?? maySigner(identity, 'sign', signerName))) return;
   throw requestForbidden(
     stored.metadata.name,
     `user not permitted to sign requests with signerName ${JSON.stringify(signerName)}`,

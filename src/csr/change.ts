@@ -2,12 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { Identity } from '../identity/types.js';
 import type { WriteTx } from '../store/types.js';
-import {
-  changeRequest,
-  findRequest,
-  findRequestObject,
-  type RequestRow,
-} from '../store/queries/requests.js';
+import { changeRequest, findRequest, findRequestObject, type RequestRow } from '../store/queries/requests.js';
 import { admitApproval, admitSigning } from './admission.js';
 import { mayDecide, namesForRecord } from './approver.js';
 import { hasCondition } from './conditions.js';
@@ -16,6 +11,7 @@ import { withoutHold } from './hold.js';
 import { updatedFields } from './managed-fields.js';
 import { parseObject, stateOf, textOf } from './object.js';
 import { type Parts, record, resource } from './parts.js';
+import { admitProxied, type Reviewed, reviewed } from './permission.js';
 import { forget } from './past.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, Condition, UpdateOptions } from './types.js';
@@ -33,36 +29,46 @@ export type Changed = { readonly text: string; readonly approved: boolean };
 /** Read, change, check, write in one transaction, in upstream's order of checks. */
 export async function update(parts: Parts, edit: Edit): Promise<Changed> {
   const { name, options } = edit;
+  const { endpoint, identity } = options;
   // Names for the record are read out of the CSR before the transaction: it is no place for a signature check.
-  const names = options.endpoint === 'approval' ? await namesForRecord(parts, name) : undefined;
+  const isRead = endpoint === 'approval' || (endpoint === 'status' && identity.proxied !== undefined);
+  const names = isRead ? await namesForRecord(parts, name) : undefined;
+  const permission = await reviewed(parts, options, names);
   const now = parts.clock.now().getTime();
   return parts.store.write(async (tx) => {
     const row = await findRequest(tx.db, name);
     if (row === undefined) throw requestNotFound(name);
     // Another request took the name since: its names are not those that were read.
-    if (options.endpoint === 'approval' && names?.uid !== row.uid) throw requestConflict(name, modified);
+    if (isRead && names?.uid !== row.uid) throw requestConflict(name, modified);
     const stored = parseObject(row.object);
-    const prepared = preparedEdit(parts, edit, stored, now);
-    mayDecide(parts, options.identity, prepared, stored, names);
+    const prepared = preparedEdit(parts, edit, { stored, permission, now });
+    mayDecide(parts, identity, prepared, stored, { names, everything: permission?.everything ?? false });
     if (isSame(prepared, stored)) return { text: row.object, approved: false };
     if (options.dryRun === true) return { text: JSON.stringify(prepared), approved: false };
-    return write(parts, tx, { row, stored, prepared, options, now, names: names?.text });
+    return write(parts, tx, {
+      row,
+      stored,
+      prepared,
+      options,
+      now,
+      names: endpoint === 'approval' ? names?.text : undefined,
+    });
   });
 }
 
 function preparedEdit(
   parts: Parts,
   { name, change, options }: Edit,
-  stored: CertificateRequest,
-  now: number,
+  { stored, permission, now }: { stored: CertificateRequest; permission: Reviewed | undefined; now: number },
 ): CertificateRequest {
   const { endpoint, identity } = options;
   const wanted = change(structuredClone(stored));
   checkPreconditions(name, wanted, stored);
   const edited = prepareUpdate(endpoint, wanted, stored, rfc3339(now));
   validateUpdate(endpoint, edited, stored);
-  if (endpoint === 'approval') admitApproval(identity, name, stored.spec.signerName);
-  if (endpoint === 'status') admitSigning(identity, stored, edited);
+  admitProxied(parts, options, stored, edited);
+  if (endpoint === 'approval') admitApproval(identity, name, stored.spec.signerName, permission);
+  if (endpoint === 'status') admitSigning(identity, stored, edited, permission);
   const decided = stateOf(stored) === 'pending' && stateOf(edited) !== 'pending';
   return updatedFields(decided ? withoutHold(edited) : edited, stored, options, rfc3339(now));
 }

@@ -3,6 +3,7 @@ import { controlPlaneRules, personRules } from './rules/control-plane.js';
 import { etcdClientRules, etcdMemberRules } from './rules/etcd.js';
 import { hardRules } from './rules/hard.js';
 import { nodeClientRules, nodeServingRules } from './rules/node.js';
+import { vouchedForRule } from './rules/proxied.js';
 import { callingNode, isMachine, type Rule, type RuleInput } from './rules/rule.js';
 import type { Decision, Evaluate, Profile, RuleResult } from './types.js';
 
@@ -74,7 +75,8 @@ function runRules(input: RuleInput): RuleResult[] {
     rules = [...hardRules(input.profile), ...factRules[input.profile.approval]];
     rulesOf.set(input.profile, rules);
   }
-  return rules.map(({ name, kind, check }) => {
+  const proxied = input.facts.identity.proxied === undefined ? [] : [vouchedForRule];
+  return [...rules, ...proxied].map(({ name, kind, check }) => {
     const { outcome, message } = check(input);
     return { rule: name, kind, outcome, message };
   });

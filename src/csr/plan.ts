@@ -41,7 +41,7 @@ export async function planFor(parts: Parts, asked: Asked, now: number): Promise<
 function preparedPlan(parts: Parts, plan: Plan, asked: Asked): Plan {
   const { decision } = plan;
   try {
-    const { prepared, truncated } = prepare(parts, plan, asked.request, asked.identity.token?.id);
+    const { prepared, truncated } = prepare(parts, plan, asked.request, tokenIdOf(asked.identity));
     const message = truncated === undefined ? decision.message : `${decision.message} ${truncated}`;
     return { ...plan, prepared, truncated, decision: { ...decision, message } };
   } catch (error) {
@@ -58,6 +58,11 @@ function preparedPlan(parts: Parts, plan: Plan, asked: Asked): Plan {
       },
     };
   }
+}
+
+/** The token that will be claimed: one of the API server's own is not this service's to use up. */
+function tokenIdOf({ token }: Identity): string | undefined {
+  return token?.foreign === true ? undefined : token?.id;
 }
 
 /** Builds and lints the certificate. `tokenId` only where the token will be claimed. Throws what `Issuing.prepare` throws. */
@@ -84,7 +89,7 @@ export async function intend(parts: Parts, tx: WriteTx, plan: Plan, prepared: Pr
     throw new RotundaError('forbidden', `${facts.identity.username} has been banned`);
   const node = profile.approval === 'node-client' ? nodeOf(profile, csr) : undefined;
   const { token } = facts.identity;
-  if (token !== undefined)
+  if (token !== undefined && token.foreign !== true)
     await parts.tokens.claim(tx, { tokenId: token.id, profile: profile.signerName, serial, now: facts.now });
   if (node !== undefined && token?.kind !== 'node') {
     const byUnbound = token?.kind === 'unbound' && facts.nodePolicy === 'enrolled';

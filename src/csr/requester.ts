@@ -12,6 +12,7 @@ export type Requester = {
   readonly member?: { readonly cluster: string; readonly name: string };
   readonly serial?: string;
   readonly roles: readonly Role[];
+  readonly proxied?: Identity['proxied'];
   readonly facts?: RecordedFacts;
 };
 
@@ -27,12 +28,19 @@ export function requesterText(
   identity: Identity,
   seen?: { readonly facts: RequestFacts; readonly profile: Pick<Profile, 'approval'> },
 ): string {
-  const { kind, ring, node, member, certificate, roles } = identity;
+  const { kind, ring, node, member, certificate, roles, proxied } = identity;
   const facts = seen === undefined ? undefined : recorded(seen.facts, seen.profile.approval);
-  return JSON.stringify({ kind, ring, node, member, serial: certificate?.serial, roles, facts } satisfies Record<
-    keyof Requester,
-    unknown
-  >);
+  const kept = { kind, ring, node, member, serial: certificate?.serial, roles, proxied, facts };
+  return JSON.stringify(kept satisfies Record<keyof Requester, unknown>);
+}
+
+/** What is kept of who asked, with the facts that the rules saw this time. */
+export function seenText(
+  row: Pick<RequestRow, 'requester'>,
+  seen: { readonly facts: RequestFacts; readonly profile: Pick<Profile, 'approval'> },
+): string {
+  const facts = recorded(seen.facts, seen.profile.approval);
+  return JSON.stringify({ ...readRequester(row.requester), facts });
 }
 
 function recorded(facts: RequestFacts, approval: Profile['approval']): Record<keyof RecordedFacts, unknown> {
@@ -72,14 +80,17 @@ export function identityThen(kept: Requester, spec: Partial<RequestSpec>, token:
     ...(kept.ring === undefined ? {} : { ring: kept.ring }),
     ...(kept.node === undefined ? {} : { node: kept.node }),
     ...(kept.member === undefined ? {} : { member: kept.member }),
+    ...(kept.proxied === undefined ? {} : { proxied: kept.proxied }),
     ...(token === undefined ? {} : { token }),
   };
 }
 
 /** Who asked, as far as a later decision needs it; a token's facts are read anew and missing when it is no longer live. */
 export async function requesterOf(tokens: Tokens, row: RequestRow, { spec }: CertificateRequest): Promise<Identity> {
-  const token = row.token_id === null ? undefined : await tokens.facts(row.token_id);
-  return identityThen(readRequester(row.requester), spec, token);
+  const kept = readRequester(row.requester);
+  const id = row.token_id;
+  const token = id === null ? undefined : await (kept.proxied === undefined ? tokens.facts(id) : tokens.vouched(id));
+  return identityThen(kept, spec, token);
 }
 
 /** Why the certificate that a request was made with no longer counts. */

@@ -51,7 +51,7 @@ const clusterInfo: Rule = {
 };
 
 /** Signers of etcd's, the control plane's and the service's own profiles: `[<something>.]rotunda.dev/<profile>`. */
-function isRotundaSigner({ name }: ResourceAttributes): boolean {
+export function isRotundaSigner({ name }: Pick<ResourceAttributes, 'name'>): boolean {
   return /(^|\.)rotunda\.dev(\/|$)/.test(name ?? '*.rotunda.dev') || name === '*';
 }
 

@@ -179,7 +179,23 @@ describe('who may do what', () => {
     expect(
       authorize({ ...person('system:rotunda'), kind: 'internal', roles: [] }, native('update', 'rings')).allowed,
     ).toBe(true);
-    expect(Object.keys(rules)).toHaveLength(9);
+    expect(Object.keys(rules)).toHaveLength(11);
+  });
+
+  test('an API server lets its users through to requests, and to nothing beside', () => {
+    const may = (identity: Identity) =>
+      table.filter(([, attributes]) => authorize(identity, attributes).allowed).map(([title]) => title);
+    const through = may({ ...person('alice', 'proxied'), roles: ['proxied'] });
+    const requests = table.filter(
+      ([, asked]) => 'resource' in asked && asked.resource === 'certificatesigningrequests',
+    );
+    expect(through).toEqual(
+      requests.filter(([, asked]) => !/nodeclient/.test(JSON.stringify(asked))).map(([title]) => title),
+    );
+    const masters = may({ ...person('root', 'proxied'), roles: ['proxied', 'proxied-admin'] });
+    const more = table.filter(([title]) => masters.includes(title) && !through.includes(title));
+    expect(more.length).toBeGreaterThan(0);
+    for (const [, asked] of more) expect(JSON.stringify(asked)).toMatch(/"signers".*"(kubernetes\.io|example\.|notrotunda\.)/);
   });
 
   test('the reasons of refusals are upstream’s', () => {
