@@ -1,5 +1,5 @@
 /** Documented in docs/cli.md: people script against them. */
-export const exitCodes = { ok: 0, local: 1, remote: 2, interrupted: 130 } as const;
+export const exitCodes = { ok: 0, local: 1, remote: 2, different: 3, interrupted: 130 } as const;
 
 /** Why a command ends without doing what it was asked: for people, without a stack. */
 export type Failure = Error & {
@@ -24,6 +24,11 @@ export function remoteFailure(message: string, options: FailureOptions = {}): Fa
   return failure(message, exitCodes.remote, options);
 }
 
+/** The answer is out already, and the exit code says that something is different: nothing is printed for it. */
+export function foundDifferent(): Failure {
+  return failure('', exitCodes.different, {});
+}
+
 function failure(message: string, exitCode: number, { hints = [], details = [], cause }: FailureOptions): Failure {
   return Object.assign(new Error(message, cause === undefined ? undefined : { cause }), { exitCode, hints, details });
 }
@@ -37,6 +42,7 @@ export function isFailure(error: unknown): error is Failure {
  * first letters and no full stops.
  */
 export function renderFailure(failed: Failure): string {
+  if (failed.message === '') return '';
   const lines = [`error: ${failed.message}`, ...failed.details.map((detail) => `error: ${detail}`)];
   return [...lines, ...failed.hints.map((hint) => `hint: ${hint}`), ''].join('\n');
 }

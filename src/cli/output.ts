@@ -70,7 +70,7 @@ function table(rows: readonly (readonly string[])[]): string {
 }
 
 /** Control characters out of stored text must not reach a terminal. */
-function printable(cell: string): string {
+export function printable(cell: string): string {
   return cell.replace(/[\p{Cc}\p{Cf}]/gu, '?');
 }
 

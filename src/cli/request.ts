@@ -2,11 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { type Command, Option } from 'commander';
 
-import type { DecisionView } from '../api/rest/request-decisions.js';
+import type { DecidedView } from '../api/rest/request-decisions.js';
 import type { RequestView } from '../api/rest/request-view.js';
 import { type Client, pathOf } from './client.js';
 import type { Io } from './io.js';
-import { age, type Format, joined, printList, printObject, until, type View } from './output.js';
+import { age, type Format, joined, printable, printList, printObject, type View } from './output.js';
+import { explainVerb } from './request-explain.js';
+import { replayVerb } from './request-replay.js';
 import { readInput, submit, type SubmitFlags, submitOptions } from './submit.js';
 import { action, examples } from './verb.js';
 
@@ -24,19 +26,6 @@ const view: View<RequestView> = {
   ],
 };
 
-type Rule = DecisionView['rules'][number];
-
-const ruleView: View<Rule> = {
-  kind: 'rule',
-  name: (rule) => rule.rule,
-  columns: [
-    { title: 'RULE', value: (rule) => rule.rule },
-    { title: 'KIND', value: (rule) => rule.kind },
-    { title: 'OUTCOME', value: (rule) => rule.outcome },
-    { title: 'MESSAGE', value: (rule) => rule.message },
-  ],
-};
-
 const watchMs = 2000;
 
 export function requestNoun(program: Command, io: Io): void {
@@ -44,7 +33,8 @@ export function requestNoun(program: Command, io: Io): void {
   create(noun, io);
   list(noun, io);
   get(noun, io);
-  explain(noun, io);
+  explainVerb(noun, io);
+  replayVerb(noun, io);
   decide(noun, io, 'approve', 'Approve a request as a person');
   decide(noun, io, 'deny', 'Deny a request as a person');
   remove(noun, io);
@@ -138,30 +128,6 @@ function get(noun: Command, io: Io): void {
     );
 }
 
-function explain(noun: Command, io: Io): void {
-  noun
-    .command('explain')
-    .argument('<name>')
-    .description('Show rule by rule what would be decided now; changes nothing')
-    .addHelpText('after', examples(['Why is it held?', 'rotunda request explain NAME']))
-    .action(
-      action(io, ({ withClient, format, args: [name = ''] }) =>
-        withClient((client) => printExplanation(io, format, client, name)),
-      ),
-    );
-}
-
-async function printExplanation(io: Io, format: Format, client: Client, name: string): Promise<void> {
-  const decision = await client.json<DecisionView>('GET', `/requests${pathOf(name)}/explain`);
-  if (format === 'json' || format === 'yaml') {
-    printObject(io, format, decision, { kind: 'decision', name: () => name, columns: [] });
-    return;
-  }
-  printList(io, format, decision.rules, ruleView);
-  const again = decision.retryAt === undefined ? '' : ` (looked at again in ${until(decision.retryAt)})`;
-  io.err(`${decision.outcome}: ${decision.message}${again}\n`);
-}
-
 function decide(noun: Command, io: Io, verb: 'approve' | 'deny', description: string): void {
   noun
     .command(verb)
@@ -175,9 +141,12 @@ function decide(noun: Command, io: Io, verb: 'approve' | 'deny', description: st
         withClient(async (client) => {
           const decided: RequestView[] = [];
           for (const name of args) {
-            decided.push(
-              await client.json<RequestView>('POST', `/requests${pathOf(name)}/${verb}`, { body: { reason, message } }),
-            );
+            const path = `/requests${pathOf(name)}/${verb}`;
+            const { overrides, ...request } = await client.json<DecidedView>('POST', path, {
+              body: { reason, message },
+            });
+            for (const rule of overrides ?? []) io.err(overrideText(request.name, rule));
+            decided.push(request);
           }
           const [only] = decided;
           if (decided.length === 1 && only !== undefined) printObject(io, format, only, view);
@@ -185,6 +154,12 @@ function decide(noun: Command, io: Io, verb: 'approve' | 'deny', description: st
         }),
       ),
     );
+}
+
+/** What an approval gives that the rules would not have given, or why it gives nothing. */
+function overrideText(name: string, { rule, kind, message }: NonNullable<DecidedView['overrides']>[number]): string {
+  const what = kind === 'hard' ? 'cannot be overridden, the request fails' : 'overridden';
+  return printable(`${name}: ${rule} ${what}: ${message}`) + '\n';
 }
 
 function remove(noun: Command, io: Io): void {

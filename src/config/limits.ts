@@ -21,6 +21,7 @@ export const requestsSchema = z.strictObject({
       denied: atLeast(10 * minuteMs, pickedUp).optional(),
       pending: atLeast(60 * minuteMs, 'a kubelet waits up to an hour for the decision').optional(),
       approved: atLeast(10 * minuteMs, pickedUp).optional(),
+      past: durationSchema.optional(),
     })
     .optional(),
 });

@@ -1,15 +1,14 @@
 import { RotundaError } from '../errors.js';
 import type { Identity } from '../identity/types.js';
-import { findRequest, type RequestRow } from '../store/queries/requests.js';
+import type { RequestRow } from '../store/queries/requests.js';
 import { evaluate } from './evaluate.js';
-import { requestNotFound } from './errors.js';
 import { gatherFacts } from './facts.js';
 import { parseObject } from './object.js';
 import { parseRequest } from './parse.js';
 import type { Parts } from './parts.js';
 import type { Plan } from './plan.js';
 import { bannedSince, requesterOf } from './requester.js';
-import type { CertificateRequest, Decision } from './types.js';
+import type { CertificateRequest } from './types.js';
 
 /** What is known about a stored request whose signer Rotunda serves, and what the rules say to it now. */
 export type StoredCase = {
@@ -39,14 +38,4 @@ export async function caseOf(parts: Parts, row: RequestRow): Promise<StoredCase 
     identity,
     plan: { profile, csr, facts, decision: evaluate(profile, csr, request.spec.usages ?? [], facts) },
   };
-}
-
-/** Evaluates again, changes nothing. Throws 'not-found'. */
-export async function explain(parts: Parts, name: string): Promise<Decision> {
-  const row = await findRequest(parts.store.db, name);
-  if (row === undefined) throw requestNotFound(name);
-  const found = await caseOf(parts, row);
-  if (found !== undefined) return found.plan.decision;
-  const message = `this service does not serve the signer ${row.signer_name}`;
-  return { outcome: 'hold', reason: 'UnknownSigner', message, rules: [] };
 }

@@ -1,13 +1,20 @@
 import { RotundaError } from '../errors.js';
-import { changeRequest, findRequest, type RequestRow, unsettledRequests } from '../store/queries/requests.js';
+import {
+  changeRequest,
+  findRequest,
+  type RequestRow,
+  setRequester,
+  unsettledRequests,
+} from '../store/queries/requests.js';
 import { type StoredCase, caseOf } from './case.js';
 import { recordDecision } from './decision-record.js';
-import { nextLook, withHold, withoutHold } from './hold.js';
+import { holdReason, nextLook, withHold, withoutHold } from './hold.js';
 import { issue } from './issue.js';
 import { stateOf, textOf, withCondition } from './object.js';
 import { issueApproved } from './override.js';
 import { type Parts, resource } from './parts.js';
 import { intend, type Plan, planFor, refused } from './plan.js';
+import { seenText } from './requester.js';
 import { rfc3339 } from './time.js';
 
 /** A stored request and what shall become of it now. */
@@ -45,7 +52,8 @@ function nodesOf(scope: { node?: string; nodes?: readonly string[] }): { nodes?:
   return node === undefined ? {} : { nodes: [node] };
 }
 
-async function lookAgain(parts: Parts, name: string): Promise<void> {
+/** Decides or issues one request where that can be done by now. What goes wrong is in the log. */
+export async function lookAgain(parts: Parts, name: string): Promise<void> {
   try {
     const row = await findRequest(parts.store.db, name);
     if (row === undefined || parts.busy.has(row.uid)) return;
@@ -86,6 +94,7 @@ async function settle(parts: Parts, found: Case): Promise<void> {
   if (prepared === undefined) return writeDecision(parts, found);
   await parts.store.write(async (tx) => {
     await intend(parts, tx, plan, prepared);
+    await setRequester(tx.db, { name: row.name, requester: seenText(row, plan) });
     await recordDecision(parts, tx, { identity, name: row.name, plan, request, now: facts.now });
   });
   const before = { request, text: row.object, issued: undefined, decision: plan.decision };
@@ -102,6 +111,9 @@ async function writeDecision(parts: Parts, { row, request, plan, identity }: Cas
   const { now } = facts;
   const denied = decision.outcome === 'deny';
   if (!denied && decision.retryAt === undefined && row.held === 1) return;
+  // The same reason, and its time has not come: nothing that anybody wants to hear of.
+  const told = request.metadata.annotations?.[holdReason] === decision.message;
+  if (!denied && told && row.retry_at !== null && row.retry_at > now) return;
   const at = denied || decision.retryAt === undefined ? undefined : nextLook(row.created_at, now);
   const next = denied
     ? withCondition(
@@ -124,6 +136,7 @@ async function writeDecision(parts: Parts, { row, request, plan, identity }: Cas
       object: text,
     };
     if (!(await changeRequest(tx.db, change, row.revision))) return false;
+    await setRequester(tx.db, { name: row.name, requester: seenText(row, plan) });
     await tx.publish({ revision, resource, name: row.name, type: 'MODIFIED', object: text, previous: undefined });
     if (denied || row.held === 0) await recordDecision(parts, tx, { identity, name: row.name, plan, request, now });
     return true;

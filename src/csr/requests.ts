@@ -1,17 +1,22 @@
-import { explain } from './case.js';
+import { createSlots, type Slots } from '../limits/slots.js';
+import { identityAs } from './asked-as.js';
 import { textByName, update, verdictChange } from './change.js';
 import { createCleaner } from './cleaner.js';
 import { remove } from './delete.js';
-import { partsOf, type RequestsOptions } from './parts.js';
+import { explain, explainDraft } from './explain.js';
+import { type Parts, partsOf, type RequestsOptions } from './parts.js';
+import { createPastPruning } from './past-pruning.js';
 import { list } from './read.js';
 import { issueApproved } from './override.js';
-import { reconsider } from './reconsider.js';
+import { lookAgain, reconsider } from './reconsider.js';
+import { createReplay } from './replay.js';
 import { submit } from './submit.js';
-import type { Requests, UpdateOptions } from './types.js';
+import type { Requests, Submitted, UpdateOptions } from './types.js';
 
 /** The life of requests, wired to the rooms that it needs. */
 export function createRequests(options: RequestsOptions): Requests {
   const parts = partsOf(options);
+  const { run } = slotsOf(options);
   const edit: Requests['update'] = async (name, change, updateOptions) => {
     const { text, approved } = await update(parts, { name, change, options: updateOptions });
     // Signing follows the answer, as upstream's signer follows the approval.
@@ -23,7 +28,11 @@ export function createRequests(options: RequestsOptions): Requests {
     return text;
   };
   return Object.freeze<Requests>({
-    submit: (identity, draft, submitOptions) => submit(parts, identity, draft, submitOptions),
+    submit: async (identity, draft, submitOptions) => {
+      const submitted = await run(() => submit(parts, identity, draft, submitOptions));
+      if (submitOptions?.dryRun !== true) afterHold(parts, submitted);
+      return submitted;
+    },
     get: (name) => textByName(parts, name),
     list: (filter) => list(parts, filter),
     update: edit,
@@ -33,7 +42,28 @@ export function createRequests(options: RequestsOptions): Requests {
     },
     delete: (name, deleteOptions) => remove(parts, name, deleteOptions),
     explain: (name) => explain(parts, name),
+    explainDraft: async (draft, as) => explainDraft(parts, 'kind' in as ? as : await identityAs(parts, as), draft),
+    replay: createReplay(parts),
+    prunePast: createPastPruning(parts),
     reconsider: (scope) => reconsider(parts, scope ?? {}),
     cleaner: createCleaner(parts),
   });
+}
+
+/** What was missing may have been enrolled between the look at the facts and the write: nobody would tell of it again. */
+function afterHold(parts: Parts, { request, settled }: Submitted): void {
+  settled
+    .then(({ decision }) =>
+      decision?.outcome === 'hold' && decision.retryAt !== undefined
+        ? lookAgain(parts, request.metadata.name)
+        : undefined,
+    )
+    .catch((error: unknown) => {
+      parts.logger.warn({ err: error, request: request.metadata.name }, 'a held request could not be looked at again');
+    });
+}
+
+/** Room for as many submissions as are configured; without limits each begins at once. */
+function slotsOf({ limits, metrics }: RequestsOptions): Slots {
+  return limits === undefined ? { run: (work) => work() } : createSlots({ limits: limits.signing, metrics });
 }

@@ -14,6 +14,8 @@ export type Retention = {
   readonly pending: number;
   /** Approved and not issued, since the approval. */
   readonly approved: number;
+  /** What is kept of a deleted request, for trying another policy on it, since it was made. */
+  readonly past: number;
 };
 
 type Times = Pick<RequestRow, 'created_at' | 'updated_at'>;
@@ -29,6 +31,7 @@ export const upstreamRetention: Retention = {
   denied: hourMs,
   pending: 24 * hourMs,
   approved: 24 * hourMs,
+  past: 30 * 24 * hourMs,
 };
 
 /** From when on a request that is stored at `now` with this outcome may be deleted. */

@@ -1,6 +1,8 @@
 import type { IssuedCertificate } from '../ca/types.js';
 import type { ReadCsr } from '../ca/x509/types.js';
 import type { Identity, TokenFacts } from '../identity/types.js';
+import type { AskedAs } from './asked-as.js';
+import type { Replay, ReplayOptions } from './replay.js';
 import type { WriteTx } from '../store/types.js';
 
 export type OwnerReference = Record<string, unknown>;
@@ -80,6 +82,22 @@ export type Decision = {
   /** When a held request is looked at again, milliseconds. */
   readonly retryAt?: number;
   readonly rules: readonly RuleResult[];
+};
+
+/** A decision with what is known about the request: `refuse` is for a draft that create would not take. */
+export type Explanation = Omit<Decision, 'outcome'> & {
+  readonly outcome: Decision['outcome'] | 'refuse';
+  /** Where the request is in its life; undefined for a draft. */
+  readonly state?: 'pending' | 'approved' | 'denied' | 'failed' | 'issued';
+  /** The condition that decided, where one did; `at` is RFC 3339. */
+  readonly decided?: {
+    readonly condition: 'Approved' | 'Denied' | 'Failed';
+    readonly reason: string;
+    readonly message: string;
+    readonly at?: string;
+  };
+  /** Whether the rules saw the facts of today, or those that were recorded when it was decided. */
+  readonly facts: 'today' | 'recorded';
 };
 
 /** Shape of what may be issued under one signer name, validated. */
@@ -181,8 +199,17 @@ export type Requests = {
   ): Promise<string>;
   /** Returns the deleted object, or with finalizers the object that now waits (`gone` false). */
   delete(name: string, options: DeleteOptions): Promise<{ text: string; gone: boolean }>;
-  /** Evaluates again, changes nothing. */
-  explain(name: string): Promise<Decision>;
+  /** What the rules say to a request, changes nothing. Throws 'not-found'. */
+  explain(name: string): Promise<Explanation>;
+  /**
+   * What would become of a draft if `as` (or the caller) submitted it now, changes nothing. Throws 'not-found' and
+   * 'invalid' for a token or member that cannot ask.
+   */
+  explainDraft(draft: RequestDraft, as: AskedAs | Identity): Promise<Explanation>;
+  /** Asks the rules of another policy about requests of the past; changes nothing. Throws 'too-many-requests' while one runs. */
+  replay(options: ReplayOptions): Promise<Replay>;
+  /** Deletes, once an hour, what is kept of deleted requests for longer than configured. To be called again and again. */
+  prunePast(): Promise<void>;
   /**
    * Looks again at held and approved-but-unissued requests: at start, and when facts change. `node` narrows it to one
    * node's, `due` to those whose retry time has come (to be called about every minute).
@@ -203,7 +230,7 @@ export type CleanStep = {
 /** Deletes requests that were kept long enough. For one process at a time. */
 export type Cleaner = {
   /** One write of a few milliseconds. */
-  step(fence: Fence): Promise<CleanStep>;
+  readonly step: (fence: Fence) => Promise<CleanStep>;
   /** From the next step on, works out all dates once more: the clock has been set back. */
   dateAnew(): void;
 };

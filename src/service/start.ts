@@ -101,6 +101,7 @@ function duties(
       await ca.recover();
     },
     () => requests.reconsider({ due: true }),
+    () => requests.prunePast(),
     () => attachment.keep(tokens),
   ];
 }

@@ -9,16 +9,31 @@ import type { RestApp } from './app.js';
 import { requestSchema, requestViewer, type RequestView } from './request-view.js';
 import { json, jsonOrPem, nameText, problems, text } from './schemas.js';
 
+/** What a request says, without its name. */
+export const requestDraft = {
+  signerName: text(571).meta({ description: 'The profile, such as `kubernetes.io/kubelet-serving`' }),
+  request: z.string().min(1).max(61_440).meta({ description: 'One PKCS#10 request, PEM, and nothing beside it' }),
+  usages: z
+    .array(text(64))
+    .max(32)
+    .optional()
+    .meta({ description: "Kubernetes' names for key usages; what the profile requires when left out" }),
+  expirationSeconds: z.number().int().min(600).max(2_147_483_647).optional(),
+};
+
+/** Somebody to think of as the requester. */
+export const asSchema = z
+  .union([
+    z.strictObject({ node: nameText }).meta({ description: 'A node, by its client certificate' }),
+    z.strictObject({ token: text(6, 6) }).meta({ description: 'A bootstrap token, by its id' }),
+    z.strictObject({ etcdMember: z.strictObject({ cluster: nameText, name: nameText }) }),
+    z.strictObject({ user: text(512), groups: z.array(text(512)).max(64).default([]) }),
+  ])
+  .meta({ description: 'Who would submit it; the caller when left out' });
+
 const draftSchema = z
   .strictObject({
-    signerName: text(571).meta({ description: 'The profile, such as `kubernetes.io/kubelet-serving`' }),
-    request: z.string().min(1).max(61_440).meta({ description: 'One PKCS#10 request, PEM, and nothing beside it' }),
-    usages: z
-      .array(text(64))
-      .max(32)
-      .optional()
-      .meta({ description: "Kubernetes' names for key usages; what the profile requires when left out" }),
-    expirationSeconds: z.number().int().min(600).max(2_147_483_647).optional(),
+    ...requestDraft,
     name: nameText.optional().meta({ description: 'Name of the request; made up when left out' }),
   })
   .meta({ id: 'RequestDraft', description: 'A certificate signing request to submit' });
@@ -60,7 +75,7 @@ export function submitRoute(app: RestApp, { requests, config }: Context): void {
  * A profile says which usages its certificates have, so a caller need not: those it requires, and signing, which TLS 1.3
  * needs. Throws 'invalid' for a signer that is not there.
  */
-function usagesOf(profiles: Context['config']['profiles'], signerName: string): readonly string[] {
+export function usagesOf(profiles: Context['config']['profiles'], signerName: string): readonly string[] {
   const profile = profiles.find((candidate) => candidate.signerName === signerName);
   if (profile !== undefined) {
     const { required, optional } = profile.usages;
@@ -74,7 +89,8 @@ function usagesOf(profiles: Context['config']['profiles'], signerName: string): 
   });
 }
 
-function draftOf(body: Draft, usages: readonly string[]): RequestDraft {
+/** The draft that a body means. */
+export function draftOf(body: Draft, usages: readonly string[]): RequestDraft {
   const { signerName, expirationSeconds, name } = body;
   return {
     metadata: name === undefined ? { generateName: 'request-' } : { name },

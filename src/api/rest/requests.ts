@@ -5,6 +5,7 @@ import type { CertificateRequest, RequestFilter } from '../../csr/types.js';
 import type { RestApp } from './app.js';
 import { decisionRoutes } from './request-decisions.js';
 import { requestSchema, requestStates, requestViewer, stateOf } from './request-view.js';
+import { replayRoute } from './request-replay.js';
 import { submitRoute } from './request-submit.js';
 import { defined, json, jsonOrPem, nameText, pageOf, pageQuery, problems, text } from './schemas.js';
 import { negotiate, pemChainType } from './accept.js';
@@ -26,6 +27,7 @@ export function requestRoutes(app: RestApp, context: Context): void {
   listRoute(app, context);
   objectRoutes(app, context);
   decisionRoutes(app, context);
+  replayRoute(app, context);
 }
 
 function listRoute(app: RestApp, { requests, config }: Context): void {

@@ -1,0 +1,9 @@
+/** The fields of the configuration file that decide about requests. */
+export const policyFields = [
+  'rings',
+  'topology',
+  'allowInsecureSharedCA',
+  'lifetimes',
+  'nodeApproval',
+  'profiles',
+] as const;
