@@ -6,6 +6,7 @@ import { type Api, type Call, renderingOf } from '../call.js';
 import { resource } from '../kinds.js';
 import { listOptions, type ListOptions } from '../options.js';
 import { tableOptions } from '../render.js';
+import { snapshotPages } from '../requests/history.js';
 import { getIfAny, notOlderThan, revisionOf } from '../requests/read.js';
 import { matchesSelection, parseSelection, type Selection } from '../selectors.js';
 import type { CertificateRequest } from '../../../csr/types.js';
@@ -56,7 +57,7 @@ async function feed(api: Api, { selection, options, framing, stream }: Feeding):
   if (sendInitialEvents === true && options.allowWatchBookmarks) stream.send(bookmarkFrame(start.after, true, framing));
   let { known } = start;
   const listener = (change: Change): void => {
-    if (change.revision <= start.skip) return;
+    if (change.revision <= (start.ahead?.get(change.name) ?? start.skip)) return;
     // Of an object that this watch never showed there is nothing to delete.
     if (known === false && change.type === 'DELETED') return;
     known = undefined;
@@ -87,7 +88,13 @@ export async function subscribe(
 }
 
 /** Where the log is read from, up to where changes are shown already, and whether the one object asked for was shown. */
-type Start = { readonly after: number; readonly skip: number; readonly known: boolean | undefined };
+type Start = {
+  readonly after: number;
+  readonly skip: number;
+  readonly known: boolean | undefined;
+  /** Objects that were shown in a later state than the rest, and in which. */
+  readonly ahead?: ReadonlyMap<string, number>;
+};
 
 async function startOf(api: Api, version: number | undefined): Promise<Start> {
   const after = version === undefined || version === 0 ? await api.store.revision() : version;
@@ -105,22 +112,17 @@ async function sendInitial(api: Api, { selection, framing, stream }: Feeding): P
     // What the log says about this object up to its own version is in what was sent.
     return { after: Math.max(before, revisionOf(text)), skip: revisionOf(text), known: undefined };
   }
-  let after: number | undefined;
-  let next: string | undefined;
-  do {
-    const page = await api.requests.list({
-      limit: 500,
-      ...(selection.signerName === undefined ? {} : { signerName: selection.signerName }),
-      ...(selection.everything ? {} : { matches: (request) => matchesSelection(selection, request) }),
-      ...(next === undefined ? {} : { continue: next }),
-    });
-    after ??= page.revision;
-    for (const text of page.items) {
-      if (stream.open()) await stream.sendPaced(eventFrame('ADDED', text, framing));
+  let after = 0;
+  const ahead = new Map<string, number>();
+  for await (const page of snapshotPages(api.store, { selection })) {
+    after = page.revision;
+    for (const { name, object } of page.items) {
+      if (revisionOf(object) > after) ahead.set(name, revisionOf(object));
+      if (stream.open()) await stream.sendPaced(eventFrame('ADDED', object, framing));
     }
-    next = page.continue;
-  } while (next !== undefined && stream.open());
-  return { after, skip: after, known: undefined };
+    if (!stream.open()) break;
+  }
+  return { after, skip: after, known: undefined, ahead };
 }
 
 function framingOf(call: Call): Framing {
