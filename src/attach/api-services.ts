@@ -100,15 +100,14 @@ export async function removeOurs(
 export async function awaitAvailable(
   client: ClusterClient,
   name: string,
-  { timeoutMs, since }: { readonly timeoutMs: number; readonly since: number },
+  timeoutMs: number,
 ): Promise<{ readonly available: boolean; readonly condition: ApiServiceCondition | undefined }> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const found = await client.get<ApiService>(`${root}/${name}`);
     const condition = found === undefined ? undefined : availabilityOf(found);
-    // What the object said before it was handed over is no answer.
-    const isAnswer = condition?.reason !== 'Local' && performance.now() - since > 0;
-    if (condition?.status === 'True' && isAnswer) return { available: true, condition };
+    // What it said while the API server served the group itself is no answer.
+    if (condition?.status === 'True' && condition.reason !== 'Local') return { available: true, condition };
     if (performance.now() > deadline) return { available: false, condition };
     await sleep(pollMs);
   }
@@ -128,10 +127,7 @@ export async function probeFromApiServer(
   await removeOurs(client, object);
   await apply(client, object);
   try {
-    const { available, condition } = await awaitAvailable(client, probeApiService, {
-      timeoutMs,
-      since: performance.now(),
-    });
+    const { available, condition } = await awaitAvailable(client, probeApiService, timeoutMs);
     if (available) return { problem: undefined };
     return {
       problem: condition === undefined ? 'no answer yet' : `${condition.reason ?? ''}: ${condition.message ?? ''}`,

@@ -23,6 +23,7 @@ export type AttachmentOptions = OwnCertificateParts & {
 
 export type AttachmentStatus = {
   readonly record: AttachmentRecord | undefined;
+  readonly servingRing: string;
   readonly credential: {
     readonly state: 'none' | 'ready' | 'failing';
     /** Of its client certificate, milliseconds. */
@@ -114,6 +115,7 @@ export async function createAttachment(options: AttachmentOptions): Promise<Atta
       const state = credential.client() === undefined ? 'none' : problem === undefined ? 'ready' : 'failing';
       return {
         record: known,
+        servingRing: config.topology.kubernetesServer,
         credential: {
           state,
           ...(notAfter === undefined ? {} : { notAfter }),

@@ -6,7 +6,7 @@ import { explainNetworkError, explainProblem } from './explain.js';
 import { pinnedAnchors } from './pin.js';
 import { parseDuration } from '../config/duration.js';
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Query = Readonly<Record<string, string | number | undefined>>;
 type SendOptions = { readonly query?: Query; readonly body?: unknown; readonly accept?: string };
 export type Answer = { readonly status: number; readonly text: string };

@@ -48,7 +48,7 @@ Exit codes:
   0    done
   1    wrong usage, or something on this machine
   2    the server refused, or cannot be reached or trusted
-  3    request replay: something would be different
+  3    request replay: something would be different; kubernetes status: not attached
   130  interrupted`;
 
 function commonOptions(): Option[] {

@@ -5,6 +5,7 @@ import { bundleNoun } from './bundle.js';
 import { certNoun } from './cert.js';
 import { etcdNoun } from './etcd.js';
 import type { Io } from './io.js';
+import { kubernetesNoun } from './kubernetes/index.js';
 import { nodeNoun } from './node.js';
 import { requestNoun } from './request.js';
 import { ringNoun } from './ring.js';
@@ -24,6 +25,7 @@ export const nouns: readonly ((program: Command, io: Io) => void)[] = [
   tokenNoun,
   nodeNoun,
   etcdNoun,
+  kubernetesNoun,
   whoamiNoun,
   versionNoun,
 ];

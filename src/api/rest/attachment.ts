@@ -37,6 +37,7 @@ const attachmentSchema = z
     server: z.string().optional().meta({ description: 'The API server' }),
     since: timeText.optional(),
     by: z.string().optional(),
+    servingRing: z.string().meta({ description: 'The ring of its serving certificate, which the API server verifies' }),
     credential: z
       .object({
         state: z.enum(['none', 'ready', 'failing']),
@@ -119,12 +120,14 @@ export function attachmentRoutes(app: RestApp, { attachment }: Context): void {
   );
 }
 
-function viewOf({ record, credential, sink, frontProxyProblem, tokenSecrets }: AttachmentStatus): AttachmentView {
+function viewOf(status: AttachmentStatus): AttachmentView {
+  const { record, credential, sink, frontProxyProblem, tokenSecrets } = status;
   return defined({
     service: record?.service,
     server: record?.cluster?.server,
     since: optionalTime(record?.since),
     by: record?.by,
+    servingRing: status.servingRing,
     credential: defined({ ...credential, notAfter: optionalTime(credential.notAfter) }),
     caBundle: sink,
     frontProxyProblem: record === undefined ? undefined : frontProxyProblem,

@@ -1,0 +1,113 @@
+import type { Command } from 'commander';
+
+import type { AttachmentView } from '../../api/rest/attachment.js';
+import type { RequestView } from '../../api/rest/request-view.js';
+import { backendOf, certificatesApi, giveBack, isOurs, removeOurs } from '../../attach/api-services.js';
+import type { ClusterClient, ClusterObject } from '../../attach/client.js';
+import { accessManifests, giveBackCommand, managedBy, serviceManifests } from '../../attach/manifests.js';
+import type { ServiceReference } from '../../attach/types.js';
+import type { Client } from '../client.js';
+import { isFailure } from '../failure.js';
+import type { Io } from '../io.js';
+import { printObject, type View } from '../output.js';
+import { action, type Call, examples } from '../verb.js';
+import { withCluster } from './cluster.js';
+import { type ClusterFlags, clusterOption } from './options.js';
+
+type Outcome = {
+  readonly group: 'given back' | 'was not handed over';
+  readonly deleted: readonly string[];
+  /** Requests that wait here, where kubectl does not see them any more. */
+  readonly pending: readonly string[];
+};
+
+const view: View<Outcome> = {
+  kind: 'attachment',
+  name: () => 'certificates.k8s.io',
+  columns: [
+    { title: 'GROUP', value: ({ group }) => group },
+    { title: 'DELETED', value: ({ deleted }) => String(deleted.length) },
+    { title: 'STILL PENDING HERE', value: ({ pending }) => String(pending.length) },
+  ],
+};
+
+export function detachVerb(noun: Command, io: Io): void {
+  noun
+    .command('detach')
+    .description('Give certificates.k8s.io back to the API server, and remove what attach made there')
+    .addOption(clusterOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['Back to the API server', 'rotunda kubernetes detach --cluster-kubeconfig /etc/kubernetes/admin.conf'],
+        ['The same while this service is down', giveBackCommand],
+      ),
+    )
+    .action(
+      action<ClusterFlags>(io, (call) =>
+        withCluster(call.options.clusterKubeconfig, (cluster) =>
+          call.withClient((client) => detach(call, client, cluster)),
+        ),
+      ),
+    );
+}
+
+async function detach(call: Call<ClusterFlags>, client: Client, cluster: ClusterClient): Promise<void> {
+  const found = await certificatesApi(cluster);
+  const backend = backendOf(found);
+  // The group first: it must work again whatever becomes of the rest.
+  if (backend !== undefined) await giveBack(cluster);
+  const stored = await orUnreachable(call, () => client.json<AttachmentView>('GET', '/attachment'));
+  const service = stored?.service ?? backend;
+  const deleted = await removeObjects(cluster, service);
+  await orUnreachable(call, () => client.send('DELETE', '/attachment'));
+  const pending = (await orUnreachable(call, () => pendingHere(client))) ?? [];
+  const group = backend === undefined ? 'was not handed over' : 'given back';
+  printObject(call.io, call.format, { group, deleted, pending } satisfies Outcome, view);
+  if (pending.length > 0) {
+    call.io.err(
+      `warning: ${String(pending.length)} requests wait here, and kubectl shows the API server's own again; who made them makes new ones: ${pending.slice(0, 10).join(', ')}\n`,
+    );
+  }
+}
+
+/** The service may be down: giving back must not need it. */
+async function orUnreachable<T>({ io }: Call<ClusterFlags>, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    io.err(`warning: ${error.message}\n`);
+    return undefined;
+  }
+}
+
+async function removeObjects(cluster: ClusterClient, service: ServiceReference | undefined): Promise<string[]> {
+  const both = service && [
+    ...serviceManifests(service, { kind: 'endpoints', addresses: ['0.0.0.0', '::'] }),
+    ...accessManifests(),
+  ];
+  const deleted: string[] = [];
+  for (const object of both ?? accessManifests()) {
+    if ((await removeOurs(cluster, object)) === 'deleted') deleted.push(`${object.kind ?? ''}/${object.metadata.name}`);
+  }
+  return [...deleted, ...(await removeTokens(cluster))];
+}
+
+/** Secrets of tokens that Rotunda made: without Rotunda, nobody would delete them when they are used up. */
+async function removeTokens(cluster: ClusterClient): Promise<string[]> {
+  const path = '/api/v1/namespaces/kube-system/secrets';
+  const labelSelector = Object.entries(managedBy)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+  const { items } = await cluster.list<ClusterObject & { readonly type?: string }>(path, { labelSelector });
+  const tokens = items.filter((secret) => secret.type === 'bootstrap.kubernetes.io/token' && isOurs(secret));
+  for (const { metadata } of tokens) await cluster.remove(`${path}/${metadata.name}`, metadata.uid);
+  return tokens.map(({ metadata }) => `Secret/${metadata.name}`);
+}
+
+async function pendingHere(client: Client): Promise<string[]> {
+  const waiting = await client.list<RequestView>('/requests', { state: 'pending' });
+  const held = await client.list<RequestView>('/requests', { state: 'held' });
+  return [...new Set([...waiting, ...held].map(({ name }) => name))];
+}
