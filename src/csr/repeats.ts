@@ -52,12 +52,16 @@ function shapeOf(caller: string, { spec }: CertificateRequest, csr: ReadCsr, pla
  * approved with the newer one, and take from it what the token gives only once.
  */
 export async function supersede(parts: Parts, tx: WriteTx, row: RequestRow): Promise<void> {
+  const approval = parts.profiles.get(row.signer_name)?.approval;
+  if (approval !== 'node-client' && approval !== 'node-serving') return;
   if (row.held === 0 || row.node === null || row.retry_at === null) return;
   const { name, node, signer_name: signerName, username, created_at: now } = row;
   const older = await olderHeldRequests(tx.db, { name, node, signerName, username });
   for (const one of older) {
+    const request = parseObject(one.object);
+    if (parts.busy.has(request.metadata.uid) || (request.metadata.finalizers ?? []).length > 0) continue;
     const revision = tx.nextRevision();
-    const object = textOf(copyOf(parseObject(one.object)), revision);
+    const object = textOf(copyOf(request), revision);
     await deleteRequest(tx.db, one.name);
     await tx.publish({ revision, resource, name: one.name, type: 'DELETED', object, previous: undefined });
     await record(parts, tx, {
