@@ -4,12 +4,21 @@ import type { Audit } from '../audit/types.js';
 import type { Clock, Random } from '../clock.js';
 import { type FieldCause, invalid, RotundaError } from '../errors.js';
 import type { Identity } from '../identity/types.js';
-import { findNodes, insertNodes, type NodeRow, updateNode } from '../store/queries/nodes.js';
+import { findNodes, insertNodes, type NodeRow } from '../store/queries/nodes.js';
 import type { Schema } from '../store/schema.js';
 import type { Store, WriteTx } from '../store/types.js';
 import { makeUid } from './names.js';
 import { sharedProblems } from './node-owners.js';
-import { checkNodeFields, columnsOf, newNodeRow, type NodeFields, nodeOf, union } from './node-records.js';
+import {
+  checkNodeFields,
+  columnsOf,
+  newNodeRow,
+  type NodeFields,
+  nodeOf,
+  publishNode,
+  union,
+  updateRow,
+} from './node-records.js';
 import type { FactsChanged, ImportedNode, NodeDraft, NodeFact, NodeImport, Nodes } from './types.js';
 
 type Options = {
@@ -37,7 +46,7 @@ const mostNodes = 1000;
 /** Reported at once: enough to see what is wrong, and an answer of bounded size. */
 const mostCauses = 100;
 const facts: readonly NodeFact[] = ['addresses', 'dnsNames', 'labels'];
-const nothing: NodeFields = { addresses: undefined, dnsNames: undefined, labels: undefined };
+const nothing: NodeFields = { addresses: undefined, dnsNames: undefined, labels: undefined, annotations: undefined };
 
 /** Enrolling many machines at once: one transaction, one audit event for each, and waiting requests looked at once. */
 export function createNodeImport(options: Options): Nodes['import'] {
@@ -145,6 +154,7 @@ function wantedOf(fields: NodeFields, row: NodeRow, existing: NodeImport['existi
     addresses: list('addresses'),
     dnsNames: list('dnsNames'),
     labels: labels === undefined || sameText(sorted(labels), sorted(node.labels)) ? undefined : labels,
+    annotations: undefined,
   };
 }
 
@@ -174,14 +184,12 @@ async function carryOut(options: Options, tx: WriteTx, steps: readonly Step[], a
   const created = steps.filter(({ outcome }) => outcome === 'created');
   const updated = steps.filter(({ outcome }) => outcome === 'updated');
   const record = { now, by: actor.username };
-  await insertNodes(
-    tx.db,
-    created.map(({ name, next }) =>
-      newNodeRow({ ...next, name }, { ...record, uid: makeUid(options.random), revision: tx.nextRevision() }),
-    ),
+  const rows = created.map(({ name, next }) =>
+    newNodeRow({ ...next, name }, { ...record, uid: makeUid(options.random), revision: tx.nextRevision() }),
   );
-  for (const { name, next } of updated)
-    await updateNode(tx.db, name, { ...columnsOf(next), revision: tx.nextRevision() });
+  await insertNodes(tx.db, rows);
+  await Promise.all(rows.map((row) => publishNode(tx, { type: 'ADDED', row })));
+  for (const { row, next } of updated) if (row !== undefined) await updateRow(tx, row, columnsOf(next));
   const changed = [...created, ...updated];
   if (changed.length === 0) return;
   await Promise.all(changed.map((step) => tell(options, tx, step, { actor, now })));

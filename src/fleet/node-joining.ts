@@ -5,7 +5,7 @@ import type { Bans } from '../identity/types.js';
 import { findNode, markNodeJoined, type NodeRow, updateNodeClaims } from '../store/queries/nodes.js';
 import type { WriteTx } from '../store/types.js';
 import { advanceClaims, parseClaims } from './claims.js';
-import { isBeingReplaced } from './node-records.js';
+import { isBeingReplaced, publishNode } from './node-records.js';
 import type { FactsChanged, Nodes } from './types.js';
 
 type Options = {
@@ -53,7 +53,7 @@ async function claimFor(
     );
   }
   const next = advanceClaims(parseClaims(row.claims), { profile, serial, subject: `node ${JSON.stringify(node)}` });
-  await updateNodeClaims(tx.db, { name: node, claims: JSON.stringify(next.claims), revision: tx.nextRevision() });
+  await updateNodeClaims(tx.db, { name: node, claims: JSON.stringify(next.claims) });
   if (next.replaced !== undefined) {
     await banSerial(
       tx,
@@ -121,7 +121,10 @@ async function firstUsed(
 
 async function join(options: Options, tx: WriteTx, row: NodeRow, now: number): Promise<void> {
   if (row.state !== 'expected') return;
-  await markNodeJoined(tx.db, { name: row.name, at: now, revision: tx.nextRevision() });
+  const revision = tx.nextRevision();
+  await markNodeJoined(tx.db, { name: row.name, at: now, revision });
+  const joined: NodeRow = { ...row, state: 'joined', joined_at: now, claims: '{}', revision };
+  await publishNode(tx, { type: 'MODIFIED', row: joined, before: row });
   await record(options, tx, { action: 'node.joined', node: row.name, detail: {}, now });
   tx.onCommit(() => {
     options.factsChanged({ node: row.name });

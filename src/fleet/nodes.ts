@@ -1,23 +1,31 @@
+import type { Kysely } from 'kysely';
+
 import type { Audit } from '../audit/types.js';
 import type { Clock, Random } from '../clock.js';
 import { RotundaError } from '../errors.js';
 import { banCertificatesOf } from '../identity/ban-certificates.js';
 import type { Bans, Identity } from '../identity/types.js';
-import { deleteNode, findNode, insertNode, listNodes, type NodeRow, updateNode } from '../store/queries/nodes.js';
+import { deleteNode, findNode, insertNode, type NodeRow, snapshotNodes } from '../store/queries/nodes.js';
 import { revokeTokensOf } from '../store/queries/tokens.js';
+import type { Schema } from '../store/schema.js';
 import type { Store, WriteTx } from '../store/types.js';
 import { makeUid } from './names.js';
+import { listPage } from './node-list.js';
 import { createNodeImport } from './node-import.js';
+import { alreadyEnrolled, createNodeEditing } from './node-edit.js';
 import { createNodeJoining } from './node-joining.js';
 import {
+  changedList,
   columnsOf,
   newNodeRow,
   type NodeFields,
   nodeOf,
   noSuchNode,
-  readAddedNames,
+  publishNode,
+  readNameChanges,
   readNodeFields,
   union,
+  updateRow,
 } from './node-records.js';
 import type { FactsChanged, Node, NodeChange, NodeDraft, Nodes } from './types.js';
 
@@ -42,8 +50,6 @@ type Room = NodesOptions & {
   readonly change: (tx: WriteTx, row: NodeRow, change: Change, actor: Identity, now: number) => Promise<Node>;
 };
 
-const mostPerPage = 500;
-
 /** The enrolled machines. Every change is one transaction with its audit event. */
 export function createNodes(options: NodesOptions): Nodes {
   const { store } = options;
@@ -52,18 +58,13 @@ export function createNodes(options: NodesOptions): Nodes {
     enrol: (draft, actor) =>
       store.write(async (tx) => {
         const fields = readNodeFields(draft);
-        if ((await findNode(tx.db, draft.name)) !== undefined) {
-          const object = { resource: 'nodes', kind: 'Node', name: draft.name };
-          throw new RotundaError('already-exists', `node ${JSON.stringify(draft.name)} is enrolled already`, {
-            object,
-          });
-        }
+        if ((await findNode(tx.db, draft.name)) !== undefined) throw alreadyEnrolled(draft.name);
         return insert(room, tx, draft.name, fields, actor);
       }),
     ensure: (tx, draft, actor) => ensure(room, tx, draft, actor),
     update: (name, change, actor) => store.write((tx) => update(room, tx, { ...change, name }, actor)),
     import: createNodeImport(options),
-    list: (page) => list(store, page),
+    list: (page) => listPage(store.db, page),
     get: async (name) => {
       const row = await findNode(store.db, name);
       if (row === undefined) throw noSuchNode(name);
@@ -76,17 +77,31 @@ export function createNodes(options: NodesOptions): Nodes {
     disable: (name, { actor, reason }) => store.write((tx) => disable(room, tx, { name, actor, reason })),
     enable: (name, actor) => store.write((tx) => enable(room, tx, name, actor)),
     replace: (name, actor) => store.write((tx) => replace(room, tx, name, actor)),
-    delete: (name, actor) => store.write((tx) => remove(room, tx, name, actor)),
+    delete: async (name, actor, { check = () => undefined, dryRun = false } = {}) => {
+      if (!dryRun) return store.write((tx) => remove(room, tx, { name, actor, check }));
+      const node = nodeOf(await mustFind(store.db, name));
+      check(node);
+      return node;
+    },
+    snapshot: async (page) => {
+      const { items, revision } = await snapshotNodes(store.db, page);
+      return { items: items.map(nodeOf), revision };
+    },
+    ...createNodeEditing(store, {
+      insert: (tx, name, fields, actor) => insert(room, tx, name, fields, actor),
+      setFields: (tx, row, fields, actor) => setFields(room, tx, row, fields, actor),
+      disable: (tx, name, actor) => disable(room, tx, { name, actor, reason: undefined }),
+      enable: (tx, name, actor) => enable(room, tx, name, actor),
+    }),
     ...createNodeJoining(options),
   };
 }
 
 function changeOf(options: NodesOptions): Room['change'] {
   return async (tx, row, { set, action, detail = {} }, actor, now) => {
-    const revision = tx.nextRevision();
-    await updateNode(tx.db, row.name, { ...set, revision });
+    const next = await updateRow(tx, row, set);
     await tell(options, tx, { action, name: row.name, actor, detail, now });
-    return nodeOf({ ...row, ...set });
+    return nodeOf(next);
   };
 }
 
@@ -103,8 +118,8 @@ async function tell(
   });
 }
 
-async function mustFind(tx: WriteTx, name: string): Promise<NodeRow> {
-  const row = await findNode(tx.db, name);
+async function mustFind(db: Kysely<Schema>, name: string): Promise<NodeRow> {
+  const row = await findNode(db, name);
   if (row === undefined) throw noSuchNode(name);
   return row;
 }
@@ -115,6 +130,7 @@ async function insert(room: Room, tx: WriteTx, name: string, fields: NodeFields,
   const record = { uid: makeUid(room.random), now, by: actor.username, revision: tx.nextRevision() };
   const row = newNodeRow({ ...fields, name }, record);
   await insertNode(tx.db, row);
+  await publishNode(tx, { type: 'ADDED', row });
   const detail = { addresses, dnsNames };
   await tell(room, tx, { action: 'node.enrolled', name, actor, detail, now });
   return nodeOf(row);
@@ -129,7 +145,7 @@ async function ensure(room: Room, tx: WriteTx, draft: NodeDraft, actor: Identity
   const addresses = union(node.addresses, fields.addresses ?? []);
   const dnsNames = union(node.dnsNames, fields.dnsNames ?? []);
   if (addresses.length === node.addresses.length && dnsNames.length === node.dnsNames.length) return node;
-  return setFields(room, tx, row, { addresses, dnsNames, labels: undefined }, actor);
+  return setFields(room, tx, row, { addresses, dnsNames, labels: undefined, annotations: undefined }, actor);
 }
 
 async function update(
@@ -138,15 +154,23 @@ async function update(
   { name, ...change }: NodeChange & { name: string },
   actor: Identity,
 ): Promise<Node> {
-  const { addAddresses: _addresses, addDnsNames: _names, ...replaced } = change;
+  const { addAddresses: _a, addDnsNames: _d, removeAddresses: _ra, removeDnsNames: _rd, ...replaced } = change;
   const fields = readNodeFields({ name, ...replaced });
-  const added = readAddedNames(change, name);
-  const row = await mustFind(tx, name);
+  const named = readNameChanges(change, name);
+  const row = await mustFind(tx.db, name);
   const node = nodeOf(row);
-  const addresses = added.addresses && union(fields.addresses ?? node.addresses, added.addresses);
-  const dnsNames = added.dnsNames && union(fields.dnsNames ?? node.dnsNames, added.dnsNames);
-  const all = { ...replaced, ...(addresses && { addresses }), ...(dnsNames && { dnsNames }) };
-  return setFields(room, tx, row, readNodeFields({ name, ...all }), actor);
+  const lists = {
+    addresses: changedList(fields.addresses ?? node.addresses, named.addresses),
+    dnsNames: changedList(fields.dnsNames ?? node.dnsNames, named.dnsNames),
+  };
+  // Read once more: the lists are within their limits only as they are now.
+  return setFields(room, tx, row, readNodeFields({ name, ...replaced, ...defined(lists) }), actor);
+}
+
+/** What is left out stays; a list with nothing added to or removed from it is left out. */
+function defined(lists: Pick<NodeFields, 'addresses' | 'dnsNames'>): Pick<NodeDraft, 'addresses' | 'dnsNames'> {
+  const { addresses, dnsNames } = lists;
+  return { ...(addresses && { addresses }), ...(dnsNames && { dnsNames }) };
 }
 
 function setFields(room: Room, tx: WriteTx, row: NodeRow, fields: NodeFields, actor: Identity): Promise<Node> {
@@ -160,22 +184,13 @@ function setFields(room: Room, tx: WriteTx, row: NodeRow, fields: NodeFields, ac
   );
 }
 
-async function list(store: Store, page: { limit: number; continue?: string }): ReturnType<Nodes['list']> {
-  const limit = Math.max(1, Math.min(page.limit, mostPerPage));
-  const after = page.continue === undefined ? undefined : Buffer.from(page.continue, 'base64url').toString();
-  const rows = await listNodes(store.db, { limit: limit + 1, after });
-  const items = rows.slice(0, limit).map(nodeOf);
-  const last = rows.length > limit ? items.at(-1)?.name : undefined;
-  return { items, continue: last === undefined ? undefined : Buffer.from(last).toString('base64url') };
-}
-
 async function disable(
   room: Room,
   tx: WriteTx,
   options: { name: string; actor: Identity; reason: string | undefined },
 ): Promise<Node> {
   const { name, actor, reason = 'disabled by an operator' } = options;
-  const row = await mustFind(tx, name);
+  const row = await mustFind(tx.db, name);
   if (row.state === 'disabled') return nodeOf(row);
   const now = room.clock.now().getTime();
   const value = `system:node:${name}`;
@@ -198,7 +213,7 @@ async function disable(
 
 /** A node that had joined counts as joined again, with the certificates it had. */
 async function enable(room: Room, tx: WriteTx, name: string, actor: Identity): Promise<Node> {
-  const row = await mustFind(tx, name);
+  const row = await mustFind(tx.db, name);
   if (row.state !== 'disabled') return nodeOf(row);
   await room.bans.remove(tx, 'identity', room.clientRing, `system:node:${name}`);
   const state = row.joined_at === null ? 'expected' : 'joined';
@@ -208,23 +223,31 @@ async function enable(room: Room, tx: WriteTx, name: string, actor: Identity): P
 
 /** Its old certificates go on working until the rebuilt machine is given one. */
 async function replace(room: Room, tx: WriteTx, name: string, actor: Identity): Promise<Node> {
-  const row = await mustFind(tx, name);
+  const row = await mustFind(tx.db, name);
   if (row.state === 'disabled') throw disabledConflict(name);
   const set = { state: 'expected', claims: '{}' } as const;
   return room.change(tx, row, { set, action: 'node.replaced' }, actor, room.clock.now().getTime());
 }
 
 /** Forgets the node: its live certificates are banned one by one and its tokens revoked, so that its name is free again. */
-async function remove(room: Room, tx: WriteTx, name: string, actor: Identity): Promise<void> {
-  const row = await mustFind(tx, name);
+async function remove(
+  room: Room,
+  tx: WriteTx,
+  { name, actor, check }: { name: string; actor: Identity; check: (current: Node) => void },
+): Promise<Node> {
+  const row = await mustFind(tx.db, name);
+  check(nodeOf(row));
   const now = room.clock.now().getTime();
   const cause = { reason: 'cessationOfOperation', actor: actor.username, now };
   const certificates = await banCertificatesOf(tx, room.bans, { node: name }, cause);
-  await revokeTokensOf(tx.db, { node: name });
+  await revokeTokensOf(tx, { node: name });
   if (row.state === 'disabled') await room.bans.remove(tx, 'identity', room.clientRing, `system:node:${name}`);
   await deleteNode(tx.db, name);
+  const last = { ...row, revision: tx.nextRevision() };
+  await publishNode(tx, { type: 'DELETED', row: last });
   const detail = { certificates };
   await tell(room, tx, { action: 'node.deleted', name, actor, detail, now });
+  return nodeOf(last);
 }
 
 function disabledConflict(name: string): RotundaError {

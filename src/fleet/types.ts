@@ -14,6 +14,10 @@ export type Node = {
   readonly createdBy: string;
   readonly joinedAt: number | undefined;
   readonly disabledAt: number | undefined;
+  /** What kubectl and others note on it. */
+  readonly annotations: Readonly<Record<string, string>>;
+  /** resourceVersion of its last change. */
+  readonly revision: number;
 };
 
 export type NodeDraft = {
@@ -21,7 +25,11 @@ export type NodeDraft = {
   readonly addresses?: readonly string[];
   readonly dnsNames?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
 };
+
+/** A node as somebody wants it as a whole: what is left out is empty. */
+export type NodeEdit = Omit<NodeDraft, 'name'> & { readonly disabled?: boolean };
 
 export type NodeImport = {
   /** At most 1000. */
@@ -50,10 +58,17 @@ export type ImportedNode = {
 
 export type NodeFact = 'addresses' | 'dnsNames' | 'labels';
 
-/** What is given replaces what is enrolled; what is added stands beside it. */
+/** What is given replaces what is enrolled; what is added stands beside it, and what is removed goes. */
 export type NodeChange = Omit<NodeDraft, 'name'> & {
   readonly addAddresses?: readonly string[];
   readonly addDnsNames?: readonly string[];
+  readonly removeAddresses?: readonly string[];
+  readonly removeDnsNames?: readonly string[];
+};
+
+export type NodeFilter = {
+  readonly state?: Node['state'];
+  readonly matches?: (node: Node) => boolean;
 };
 
 export type Nodes = {
@@ -61,14 +76,20 @@ export type Nodes = {
   enrol(draft: NodeDraft, actor: Identity): Promise<Node>;
   /** Enrols or adds to what is enrolled, inside a caller's transaction (token creation). */
   ensure(tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node>;
+  /** As enrol, disabled from the start where the edit says so. With `dryRun` it checks, and writes nothing. */
+  add(name: string, edit: NodeEdit, options: { actor: Identity; dryRun: boolean }): Promise<Node>;
+  /**
+   * Makes of a node what `change` wants of its current state; that runs inside the transaction, perhaps more than once.
+   * A change of nothing writes nothing. Throws what `change` throws, 'not-found', 'invalid'.
+   */
+  edit(name: string, change: (current: Node) => NodeEdit, options: { actor: Identity; dryRun: boolean }): Promise<Node>;
   /** Replaces addresses, names, labels where given, and adds addresses and names. */
   update(name: string, change: NodeChange, actor: Identity): Promise<Node>;
   /** Many at once, all or none. Throws 'invalid' with the broken rules of every draft, 'conflict' with every conflict unless it only asks. */
   import(order: NodeImport, actor: Identity): Promise<readonly ImportedNode[]>;
-  list(options: {
-    limit: number;
-    continue?: string;
-  }): Promise<{ items: readonly Node[]; continue: string | undefined }>;
+  list(
+    options: { limit: number; continue?: string } & NodeFilter,
+  ): Promise<{ items: readonly Node[]; continue: string | undefined }>;
   /** Throws 'not-found'. */
   get(name: string): Promise<Node>;
   find(name: string): Promise<Node | undefined>;
@@ -77,7 +98,10 @@ export type Nodes = {
   enable(name: string, actor: Identity): Promise<Node>;
   /** The machine is being rebuilt under its old name: expected again; the next certificate bans the ones before. */
   replace(name: string, actor: Identity): Promise<Node>;
-  delete(name: string, actor: Identity): Promise<void>;
+  /** Returns its last state. `check` runs inside the transaction; what it throws keeps the node. */
+  delete(name: string, actor: Identity, options?: { check?: (current: Node) => void; dryRun?: boolean }): Promise<Node>;
+  /** A page by name behind `after`, and the revision at which it is true. */
+  snapshot(page: { limit: number; after?: string }): Promise<{ items: readonly Node[]; revision: number }>;
   /**
    * An unbound token gives this node `serial`, inside issuing's transaction: bans the serial it replaces while the node
    * is still expected. Throws 'forbidden' when the node is not expected (any more) or was replaced 5 times.

@@ -212,7 +212,10 @@ type NodeTable = {
   disabled_at: number | null;
   /** JSON {"serial","count"} of what an unbound token was last given for it while expected. */
   claims: string;
+  /** resourceVersion of the last change that shows. */
   revision: number;
+  /** JSON map of what kubectl and others note on it. */
+  annotations: string;
 };
 
 type EtcdClusterTable = {

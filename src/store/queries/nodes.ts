@@ -2,6 +2,7 @@ import type { Insertable, Kysely, Selectable, Transaction, Updateable } from 'ky
 
 import { insertRows, prepared } from '../precompiled.js';
 import type { Schema } from '../schema.js';
+import { currentRevision } from './changes.js';
 
 export type NodeRow = Selectable<Schema['nodes']>;
 
@@ -16,10 +17,12 @@ export function findNode(db: Kysely<Schema>, name: string): Promise<NodeRow | un
 /** One page by name, after a name. */
 export function listNodes(
   db: Kysely<Schema>,
-  page: { readonly limit: number; readonly after: string | undefined },
+  page: { readonly limit: number; readonly after: string | undefined; readonly state?: NodeRow['state'] | undefined },
 ): Promise<NodeRow[]> {
-  const query = db.selectFrom('nodes').selectAll().orderBy('name').limit(page.limit);
-  return page.after === undefined ? query.execute() : query.where('name', '>', page.after).execute();
+  let query = db.selectFrom('nodes').selectAll().orderBy('name').limit(page.limit);
+  if (page.state !== undefined) query = query.where('state', '=', page.state);
+  if (page.after !== undefined) query = query.where('name', '>', page.after);
+  return query.execute();
 }
 
 /** Names per query of a list of them; below every engine's limit on parameters. */
@@ -53,6 +56,7 @@ export const insertNodes = insertRows('nodes', [
   'disabled_at',
   'claims',
   'revision',
+  'annotations',
 ]);
 
 export async function insertNode(db: Transaction<Schema>, row: Insertable<Schema['nodes']>): Promise<void> {
@@ -67,17 +71,14 @@ export async function updateNode(
   await db.updateTable('nodes').set(change).where('name', '=', name).execute();
 }
 
-const setClaims = prepared<{ name: string; claims: string; revision: number }, never>((db, parameters) =>
-  db
-    .updateTable('nodes')
-    .set({ claims: parameters.claims, revision: parameters.revision })
-    .where('name', '=', parameters.name),
+const setClaims = prepared<{ name: string; claims: string }, never>((db, parameters) =>
+  db.updateTable('nodes').set({ claims: parameters.claims }).where('name', '=', parameters.name),
 );
 
-/** What an unbound token last gave this node, as JSON text. */
+/** What an unbound token last gave this node, as JSON text. It shows nowhere, so the revision stays. */
 export async function updateNodeClaims(
   db: Transaction<Schema>,
-  node: { readonly name: string; readonly claims: string; readonly revision: number },
+  node: { readonly name: string; readonly claims: string },
 ): Promise<void> {
   await setClaims.run(db, node);
 }
@@ -98,4 +99,18 @@ export async function markNodeJoined(
 
 export async function deleteNode(db: Transaction<Schema>, name: string): Promise<void> {
   await db.deleteFrom('nodes').where('name', '=', name).execute();
+}
+
+/** A page by name behind `after`, and the revision at which it is true: both are read in one snapshot. */
+export function snapshotNodes(
+  db: Kysely<Schema>,
+  page: { readonly limit: number; readonly after?: string },
+): Promise<{ items: readonly NodeRow[]; revision: number }> {
+  return db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute(async (snapshot) => {
+      const revision = await currentRevision(snapshot);
+      return { items: await listNodes(snapshot, { limit: page.limit, after: page.after }), revision };
+    });
 }
