@@ -108,7 +108,7 @@ async function remove(
   const owner = { cluster, member: name };
   const cause = { reason: 'cessationOfOperation', actor: actor.username, now: options.clock.now().getTime() };
   const certificates = await banCertificatesOf(tx, options.bans, owner, cause);
-  await revokeTokensOf(tx.db, owner);
+  await revokeTokensOf(tx, owner);
   await deleteEtcdMember(tx.db, cluster, name);
   await record(options, tx, { action: 'etcd-member.removed', cluster, name, actor, detail: { certificates } });
 }

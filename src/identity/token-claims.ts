@@ -3,7 +3,7 @@ import { RotundaError } from '../errors.js';
 import { advanceClaims, parseClaims, useClaim } from '../fleet/claims.js';
 import type { Nodes } from '../fleet/types.js';
 import { ringOfSerial } from '../store/queries/bans.js';
-import { findToken, type TokenRow, updateToken, updateTokenClaims } from '../store/queries/tokens.js';
+import { endToken, findToken, type TokenRow, updateToken, updateTokenClaims } from '../store/queries/tokens.js';
 import type { WriteTx } from '../store/types.js';
 import { banSerial } from './ban-certificates.js';
 import { isExpired } from './token-records.js';
@@ -73,7 +73,8 @@ export async function useToken({ audit }: Options, tx: WriteTx, use: TokenUse): 
   if (row === undefined || claims === undefined) return false;
   const done = row.kind === 'node' && row.reusable === 0 && row.state === 'active';
   const used = { claims: JSON.stringify(claims), used_at: row.used_at ?? use.now };
-  await updateToken(tx.db, row.id, done ? { ...used, state: 'used' } : used);
+  if (done) await endToken(tx, row, { ...used, state: 'used' });
+  else await updateToken(tx.db, row.id, used);
   await audit.record(tx, {
     action: 'token.used',
     actor: service,

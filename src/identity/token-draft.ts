@@ -10,7 +10,9 @@ export type ReadyToken = Pick<
   'kind' | 'node' | 'cluster' | 'member' | 'groups' | 'usages' | 'description' | 'reusable'
 > & {
   /** Undefined: never expires. */
-  readonly ttlMs: number | undefined;
+  readonly expiresAt: number | undefined;
+  readonly labels: Token['labels'];
+  readonly annotations: Token['annotations'];
   /** The node to enrol with it. */
   readonly enrols: NodeDraft | undefined;
   readonly chosen: TokenParts | undefined;
@@ -20,13 +22,13 @@ const hourMs = 3_600_000;
 const longestTtlMs = 365 * 24 * hourMs;
 
 /**
- * Checks a draft and fills in its defaults: bound tokens live an hour and authenticate only; unbound ones live a day,
+ * Checks a draft at a time (milliseconds) and fills in its defaults: bound tokens live an hour and authenticate only; unbound ones live a day,
  * also sign cluster-info, and carry kubeadm's node group, as `kubeadm token create` makes them. A lifetime of 0 means
  * no expiry, which only unbound and reusable tokens may have: every other one has done its work within its lifetime.
  * Control-plane tokens are never reusable and are made by administrators only, because their certificates are the
  * cluster. Throws 'invalid' with every broken rule, 'forbidden'.
  */
-export function readTokenDraft(draft: TokenDraft, actor: Identity): ReadyToken {
+export function readTokenDraft(draft: TokenDraft, actor: Identity, now: number): ReadyToken {
   const bindings = [draft.node, draft.etcdMember, draft.controlPlane].filter((binding) => binding !== undefined);
   if (bindings.length > 1) {
     throw invalid([
@@ -43,7 +45,7 @@ export function readTokenDraft(draft: TokenDraft, actor: Identity): ReadyToken {
       `User ${JSON.stringify(actor.username)} cannot create control-plane tokens: only administrators can`,
     );
   }
-  const causes = [...bindingCauses(draft, kind), ...lifetimeCauses(draft, kind), ...contentCauses(draft)];
+  const causes = [...bindingCauses(draft, kind), ...lifetimeCauses(draft, kind, now), ...contentCauses(draft)];
   if (causes.length > 0) throw invalid(causes, { resource: 'tokens', kind: 'Token' });
   const unbound = kind === 'unbound';
   return {
@@ -57,7 +59,9 @@ export function readTokenDraft(draft: TokenDraft, actor: Identity): ReadyToken {
     ].sort(),
     description: draft.description ?? '',
     reusable: draft.reusable ?? false,
-    ttlMs: draft.ttlMs === 0 ? undefined : (draft.ttlMs ?? (unbound ? 24 * hourMs : hourMs)),
+    expiresAt: draft.ttlMs === 0 ? undefined : (draft.expiresAt ?? now + (draft.ttlMs ?? (unbound ? 24 : 1) * hourMs)),
+    labels: draft.labels ?? {},
+    annotations: draft.annotations ?? {},
     enrols: draft.node,
     chosen: draft.token === undefined ? undefined : parseToken(draft.token),
   };
@@ -81,7 +85,16 @@ function bindingCauses(draft: TokenDraft, kind: Token['kind']): readonly FieldCa
   return causes;
 }
 
-function lifetimeCauses({ ttlMs, reusable = false }: TokenDraft, kind: Token['kind']): readonly FieldCause[] {
+function lifetimeCauses(
+  { ttlMs, expiresAt, reusable = false }: TokenDraft,
+  kind: Token['kind'],
+  now: number,
+): readonly FieldCause[] {
+  if (expiresAt !== undefined) {
+    const time = new Date(expiresAt).toISOString();
+    if (expiresAt <= now) return [cause('expiresAt', time, 'must be in the future')];
+    return expiresAt > now + longestTtlMs ? [cause('expiresAt', time, 'must be at most 365 days from now')] : [];
+  }
   if (ttlMs === undefined) return [];
   if (!Number.isInteger(ttlMs) || ttlMs < 0 || ttlMs > longestTtlMs) {
     return [cause('ttlMs', String(ttlMs), `must be between 0 and ${longestTtlMs} milliseconds (365 days)`)];

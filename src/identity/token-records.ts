@@ -1,14 +1,14 @@
 import type { TokenFacts } from './types.js';
 import { parseClaims } from '../fleet/claims.js';
-import type { TokenRow } from '../store/queries/tokens.js';
+import type { TokenRecord, TokenRow } from '../store/queries/tokens.js';
 import { bootstrappersGroup } from './token-format.js';
 import type { Identity, Token } from './types.js';
 
-export function isExpired(row: TokenRow, now: number): boolean {
+export function isExpired(row: Pick<TokenRow, 'expires_at'>, now: number): boolean {
   return row.expires_at !== null && now >= row.expires_at;
 }
 
-export function tokenOf(row: TokenRow, now: number): Token {
+export function tokenOf(row: TokenRecord, now: number): Token {
   return {
     id: row.id,
     kind: row.kind,
@@ -24,10 +24,13 @@ export function tokenOf(row: TokenRow, now: number): Token {
     createdAt: row.created_at,
     createdBy: row.created_by,
     usedAt: row.used_at ?? undefined,
+    labels: JSON.parse(row.labels) as Record<string, string>,
+    annotations: JSON.parse(row.annotations) as Record<string, string>,
+    revision: row.revision,
   };
 }
 
-export function usagesOf(row: TokenRow): Token['usages'] {
+export function usagesOf(row: Pick<TokenRow, 'usages'>): Token['usages'] {
   return JSON.parse(row.usages) as Token['usages'];
 }
 

@@ -1,12 +1,16 @@
 import { timingSafeEqual } from 'node:crypto';
 
+import type { Kysely } from 'kysely';
+
 import type { Audit } from '../audit/types.js';
 import type { KeyEncryptionKey } from '../ca/types.js';
 import type { Clock, Random } from '../clock.js';
 import { RotundaError } from '../errors.js';
 import type { EtcdClusters, Nodes } from '../fleet/types.js';
-import { findToken, insertToken, listTokens, type TokenRow, updateToken } from '../store/queries/tokens.js';
+import { endToken, findToken, insertToken, listTokens, type TokenRow } from '../store/queries/tokens.js';
+import type { Schema } from '../store/schema.js';
 import type { Store, WriteTx } from '../store/types.js';
+import { createLiveTokens, secretContext } from './live-tokens.js';
 import { claimToken, type TokenUse, useToken } from './token-claims.js';
 import { type ReadyToken, readTokenDraft } from './token-draft.js';
 import { makeToken, type TokenParts } from './token-format.js';
@@ -38,7 +42,8 @@ export function createTokens(options: TokensOptions): Tokens & TokenAuthenticati
   const { store, clock } = options;
   const now = (): number => clock.now().getTime();
   return {
-    create: (draft, actor) => create(options, draft, actor),
+    create: (draft, actor, how) => create(options, draft, actor, how?.dryRun ?? false),
+    ...createLiveTokens(options),
     list: async () => {
       const at = now();
       return (await listTokens(store.db)).map((row) => tokenOf(row, at));
@@ -54,7 +59,6 @@ export function createTokens(options: TokensOptions): Tokens & TokenAuthenticati
       if (row === undefined) return foreignToken(id);
       return isExpired(row, now()) ? undefined : tokenFactsOf(row);
     },
-    signers: () => signers(options),
     claim: (tx, claim) => claimToken(options, tx, claim),
     used: (tx, use) => useToken(options, tx, use),
     authenticate: (id, secret) => authenticate(options, id, secret),
@@ -67,12 +71,15 @@ async function create(
   options: TokensOptions,
   draft: TokenDraft,
   actor: Identity,
+  dryRun: boolean,
 ): Promise<{ token: Token; secret: string }> {
-  const ready = readTokenDraft(draft, actor);
+  const at = options.clock.now().getTime();
+  const ready = readTokenDraft(draft, actor, at);
   if (draft.etcdMember !== undefined) await options.etcd.member(draft.etcdMember.cluster, draft.etcdMember.name);
   for (let attempt = 1; ; attempt += 1) {
     const parts = ready.chosen ?? makeToken(options.random);
     try {
+      if (dryRun) return await rehearse(options, { ready, parts, actor }, at);
       const row = await options.store.write((tx) => insert(options, tx, { ready, parts, actor }));
       return { token: tokenOf(row, row.created_at), secret: parts.secret };
     } catch (error) {
@@ -82,19 +89,30 @@ async function create(
   }
 }
 
-async function insert(
+type Creation = { readonly ready: ReadyToken; readonly parts: TokenParts; readonly actor: Identity };
+
+/** What would come of it, without a trace. */
+async function rehearse(
   options: TokensOptions,
-  tx: WriteTx,
-  { ready, parts, actor }: { ready: ReadyToken; parts: TokenParts; actor: Identity },
-): Promise<TokenRow> {
-  if ((await findToken(tx.db, parts.id)) !== undefined) {
-    const object = { resource: 'tokens', kind: 'Token', name: parts.id };
-    throw new RotundaError('already-exists', `token ${parts.id} exists already`, { object });
-  }
+  { ready, parts, actor }: Creation,
+  at: number,
+): Promise<{ token: Token; secret: string }> {
+  await requireNew(options.store.db, parts.id);
+  const row = rowOf(options, ready, parts, { at, by: actor.username });
+  return { token: tokenOf({ ...row, revision: 0 }, at), secret: parts.secret };
+}
+
+async function requireNew(db: Kysely<Schema>, id: string): Promise<void> {
+  if ((await findToken(db, id)) === undefined) return;
+  const object = { resource: 'tokens', kind: 'Token', name: id };
+  throw new RotundaError('already-exists', `token ${id} exists already`, { object });
+}
+
+async function insert(options: TokensOptions, tx: WriteTx, { ready, parts, actor }: Creation): Promise<TokenRow> {
+  await requireNew(tx.db, parts.id);
   const at = options.clock.now().getTime();
   if (ready.enrols !== undefined) await options.nodes.ensure(tx, ready.enrols, actor);
-  const row = rowOf(options, ready, parts, { at, by: actor.username });
-  await insertToken(tx.db, row);
+  const row = await insertToken(tx, rowOf(options, ready, parts, { at, by: actor.username }));
   await options.created?.(tx, tokenOf(row, at), parts.secret);
   const { kind, node, cluster, member, usages, reusable, groups } = ready;
   await options.audit.record(tx, {
@@ -114,7 +132,7 @@ function rowOf(
   ready: ReadyToken,
   { id, secret }: TokenParts,
   created: { at: number; by: string },
-): TokenRow {
+): Omit<TokenRow, 'revision'> {
   const signs = ready.usages.includes('signing');
   return {
     id,
@@ -129,17 +147,15 @@ function rowOf(
     usages: JSON.stringify(ready.usages),
     reusable: ready.reusable ? 1 : 0,
     state: 'active',
-    expires_at: ready.ttlMs === undefined ? null : created.at + ready.ttlMs,
+    expires_at: ready.expiresAt ?? null,
     created_at: created.at,
     created_by: created.by,
     used_at: null,
     claims: '{}',
+    labels: JSON.stringify(ready.labels),
+    annotations: JSON.stringify(ready.annotations),
+    ended: 0,
   };
-}
-
-/** Ties a hash or ciphertext to its token, so that no row can carry another's. */
-function secretContext(id: string): string {
-  return `bootstrap-token/${id}`;
 }
 
 async function authenticate(
@@ -160,7 +176,7 @@ async function revoke({ clock, audit }: TokensOptions, tx: WriteTx, id: string, 
   const row = mustBe(await findToken(tx.db, id), id);
   const at = clock.now().getTime();
   if (row.state === 'revoked') return tokenOf(row, at);
-  await updateToken(tx.db, id, { state: 'revoked' });
+  const revoked = await endToken(tx, row, { state: 'revoked' });
   await audit.record(tx, {
     action: 'token.revoked',
     actor: actor.username,
@@ -170,15 +186,7 @@ async function revoke({ clock, audit }: TokensOptions, tx: WriteTx, id: string, 
     detail: {},
     at,
   });
-  return tokenOf({ ...row, state: 'revoked' }, at);
-}
-
-async function signers({ store, kek, clock }: TokensOptions): Promise<{ id: string; secret: string }[]> {
-  const now = clock.now().getTime();
-  return (await listTokens(store.db)).flatMap(({ wrapped_secret: wrapped, ...row }) => {
-    if (wrapped === null || row.state !== 'active' || isExpired({ ...row, wrapped_secret: wrapped }, now)) return [];
-    return [{ id: row.id, secret: kek.unwrap(wrapped, secretContext(row.id)).toString() }];
-  });
+  return tokenOf(revoked, at);
 }
 
 function mustBe(row: TokenRow | undefined, id: string): TokenRow {

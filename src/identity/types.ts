@@ -101,6 +101,10 @@ export type Token = {
   readonly createdAt: number;
   readonly createdBy: string;
   readonly usedAt: number | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** resourceVersion of the last change. */
+  readonly revision: number;
 };
 
 export type TokenDraft = {
@@ -113,17 +117,62 @@ export type TokenDraft = {
   readonly etcdMember?: { readonly cluster: string; readonly name: string };
   readonly controlPlane?: string;
   readonly ttlMs?: number;
+  /** Instead of `ttlMs`: when it expires, milliseconds since 1970. */
+  readonly expiresAt?: number;
   readonly reusable?: boolean;
   readonly groups?: readonly string[];
   readonly usages?: readonly ('authentication' | 'signing')[];
   readonly description?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   /** A chosen token, `[a-z0-9]{6}.[a-z0-9]{16}`; made up when left out. */
   readonly token?: string;
 };
 
+/** A token that is good now, with its secret where that is kept: of tokens that sign cluster-info. */
+export type LiveToken = { readonly token: Token; readonly secret: string | undefined };
+
+/** How a live token shall be from now on; bindings and the secret do not change. */
+export type TokenChange = Pick<Token, 'description' | 'groups' | 'usages' | 'labels' | 'annotations'> & {
+  /** Undefined: never expires. */
+  readonly expiresAt: number | undefined;
+  /** Compared with the token's own; needed to make a token sign that did not. */
+  readonly secret?: string;
+};
+
 export type Tokens = {
-  /** The only time that the secret is seen. Enrols the node of a bound token in the same transaction. */
-  create(draft: TokenDraft, actor: Identity): Promise<{ token: Token; secret: string }>;
+  /**
+   * The only time that the secret is seen, but for tokens that sign. Enrols the node of a bound token in the same
+   * transaction. With `dryRun` everything is checked and nothing kept.
+   */
+  create(
+    draft: TokenDraft,
+    actor: Identity,
+    how?: { readonly dryRun: boolean },
+  ): Promise<{ token: Token; secret: string }>;
+  /** Tokens that are good now, by id. */
+  live(): Promise<readonly LiveToken[]>;
+  /** One of them, or undefined. */
+  liveOne(id: string): Promise<LiveToken | undefined>;
+  /**
+   * Changes a live token; `decide` runs in the transaction, perhaps more than once, and throws to refuse. Throws
+   * 'not-found', 'invalid', and 'forbidden' as `create` does.
+   */
+  change(
+    id: string,
+    decide: (current: LiveToken) => TokenChange,
+    actor: Identity,
+    how: { readonly dryRun: boolean },
+  ): Promise<LiveToken>;
+  /** Revokes a live token unless `check` throws. Throws 'not-found' for one that is not live. Returns its last state. */
+  end(
+    id: string,
+    check: (current: LiveToken) => void,
+    actor: Identity,
+    how: { readonly dryRun: boolean },
+  ): Promise<LiveToken>;
+  /** Publishes the end of tokens that have expired. A recurring duty. */
+  endExpired(): Promise<void>;
   list(): Promise<readonly Token[]>;
   /** Throws 'not-found'. */
   get(id: string): Promise<Token>;

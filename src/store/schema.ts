@@ -24,6 +24,7 @@ export type Schema = {
   changes: ChangeTable;
   audit_events: AuditEventTable;
   idempotency_keys: IdempotencyKeyTable;
+  config_maps: ConfigMapTable;
   token_secrets: TokenSecretTable;
   leases: LeaseTable;
 };
@@ -196,6 +197,14 @@ type TokenTable = {
   used_at: number | null;
   /** JSON map profile -> {"serial","count"} of what it was last given and how often. */
   claims: string;
+  /** resourceVersion of the last change of what is shown. */
+  revision: Generated<number>;
+  /** JSON map. */
+  labels: Generated<string>;
+  /** JSON map. */
+  annotations: Generated<string>;
+  /** 0 or 1: used up, revoked or expired, and that was published. */
+  ended: Generated<number>;
 };
 
 type NodeTable = {
@@ -305,4 +314,17 @@ type TokenSecretTable = {
   secret_uid: string | null;
   /** Why it cannot be written. */
   problem: string | null;
+};
+
+/** What joining nodes read. A published one hides an imported one of the same name. */
+type ConfigMapTable = {
+  namespace: string;
+  name: string;
+  /** `published`: follows from configuration, tokens and bundles. `imported`: an administrator put it there. */
+  origin: 'published' | 'imported';
+  uid: string;
+  revision: number;
+  created_at: number;
+  /** JSON {"labels","annotations","data"}. */
+  content: string;
 };

@@ -1,7 +1,8 @@
-import type { Insertable, Kysely, Selectable, Transaction, Updateable } from 'kysely';
+import type { Kysely, Selectable, Transaction, Updateable } from 'kysely';
 
 import { prepared } from '../precompiled.js';
 import type { Schema } from '../schema.js';
+import type { ChangeType, WriteTx } from '../types.js';
 
 export type TokenRow = Selectable<Schema['tokens']>;
 
@@ -17,16 +18,97 @@ export function listTokens(db: Kysely<Schema>): Promise<TokenRow[]> {
   return db.selectFrom('tokens').selectAll().orderBy('id').execute();
 }
 
-export async function insertToken(db: Transaction<Schema>, row: Insertable<Schema['tokens']>): Promise<void> {
-  await db.insertInto('tokens').values(row).execute();
+/** Adds a token and publishes it. */
+export async function insertToken(tx: WriteTx, row: Omit<TokenRow, 'revision'>): Promise<TokenRow> {
+  const added = { ...row, revision: tx.nextRevision() };
+  await tx.db.insertInto('tokens').values(added).execute();
+  await publish(tx, 'ADDED', added);
+  return added;
 }
 
+/** Writes what is not shown of a token: nothing is published. */
 export async function updateToken(
   db: Transaction<Schema>,
   id: string,
   change: Updateable<Schema['tokens']>,
 ): Promise<void> {
   await db.updateTable('tokens').set(change).where('id', '=', id).execute();
+}
+
+/** Changes what is shown of a token and publishes it. */
+export async function changeToken(tx: WriteTx, row: TokenRow, change: Partial<TokenRow>): Promise<TokenRow> {
+  const changed = { ...row, ...change, revision: tx.nextRevision() };
+  await updateToken(tx.db, row.id, { ...change, revision: changed.revision });
+  await publish(tx, 'MODIFIED', changed, row);
+  return changed;
+}
+
+/** Writes the end of a token, or what it ended with, and publishes it once. The secret that was kept is gone with it. */
+export async function endToken(tx: WriteTx, row: TokenRow, change: Partial<TokenRow>): Promise<TokenRow> {
+  const ended = { ...row, ...change, ended: 1, wrapped_secret: null, revision: tx.nextRevision() };
+  const { revision, wrapped_secret } = ended;
+  await updateToken(tx.db, row.id, { ...change, ended: 1, wrapped_secret, revision });
+  if (row.ended === 0) await publish(tx, 'DELETED', { ...row, revision });
+  return ended;
+}
+
+/** At most `limit` tokens whose end was not published: they have expired, or a program ended them that did not say so. */
+export function listUnendedTokens(db: Kysely<Schema>, now: number, limit: number): Promise<TokenRow[]> {
+  return db
+    .selectFrom('tokens')
+    .selectAll()
+    .where('ended', '=', 0)
+    .where((is) => is.or([is('state', '<>', 'active'), is('expires_at', '<=', now)]))
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
+/** Active tokens that have not expired, by id. */
+export function listLiveTokens(db: Kysely<Schema>, now: number): Promise<TokenRow[]> {
+  return db
+    .selectFrom('tokens')
+    .selectAll()
+    .where('ended', '=', 0)
+    .where('state', '=', 'active')
+    .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', now)]))
+    .orderBy('id')
+    .execute();
+}
+
+/** Of those, the ones whose secret is kept. */
+export function listSigningTokens(db: Kysely<Schema>, now: number): Promise<TokenRow[]> {
+  return db
+    .selectFrom('tokens')
+    .selectAll()
+    .where('ended', '=', 0)
+    .where('wrapped_secret', 'is not', null)
+    .where('state', '=', 'active')
+    .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', now)]))
+    .orderBy('id')
+    .execute();
+}
+
+/** A token as the change log holds it: nothing of its secret, nor of what it was given. */
+export type TokenRecord = Omit<TokenRow, 'secret_hash' | 'wrapped_secret' | 'claims' | 'ended'>;
+
+function recordOf(row: TokenRow): TokenRecord {
+  const { secret_hash: _hash, wrapped_secret: _secret, claims: _claims, ended: _ended, ...record } = row;
+  return record;
+}
+
+/** Change.resource of tokens. */
+export const tokenChanges = 'tokens';
+
+async function publish(tx: WriteTx, type: ChangeType, row: TokenRow, before?: TokenRow): Promise<void> {
+  await tx.publish({
+    revision: row.revision,
+    resource: tokenChanges,
+    name: row.id,
+    type,
+    object: JSON.stringify(recordOf(row)),
+    previous: before === undefined ? undefined : JSON.stringify(recordOf(before)),
+  });
 }
 
 const setClaims = prepared<{ id: string; claims: string }, never>((db, parameters) =>
@@ -40,13 +122,14 @@ export async function updateTokenClaims(db: Transaction<Schema>, id: string, cla
 
 /** Revokes every active token that is bound to a node or to an etcd member which is no longer enrolled. */
 export async function revokeTokensOf(
-  db: Transaction<Schema>,
+  tx: WriteTx,
   owner: { readonly node: string } | { readonly cluster: string; readonly member: string },
 ): Promise<void> {
-  const query = db.updateTable('tokens').set({ state: 'revoked' }).where('state', '=', 'active');
-  await ('node' in owner
+  const query = tx.db.selectFrom('tokens').selectAll().where('state', '=', 'active').orderBy('id');
+  const rows = await ('node' in owner
     ? query.where('node', '=', owner.node).execute()
     : query.where('cluster', '=', owner.cluster).where('member', '=', owner.member).execute());
+  for (const row of rows) await endToken(tx, row, { state: 'revoked' });
 }
 
 /**
