@@ -164,7 +164,7 @@ describeEachStore('submit', (open) => {
     ]);
     const held = await service.requests.submit(who, draft(kubeletServing, serving('node-a', '10.0.0.1', '10.0.0.2')));
     expect(held.request.metadata.annotations?.['rotunda.dev/hold-reason']).toBe(
-      'not enrolled for the node "node-a": IP 10.0.0.2',
+      'not enrolled for the node "node-a": IP 10.0.0.2 (rotunda node update node-a --add-address 10.0.0.2)',
     );
     await service.nodes.update('node-a', { addresses: ['10.0.0.1', '10.0.0.2'] }, admin);
     await service.requests.reconsider({ node: 'node-a' });

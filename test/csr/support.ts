@@ -9,6 +9,7 @@ import { parseObject } from '../../src/csr/object.js';
 import { builtInProfiles } from '../../src/csr/profiles.js';
 import { createRequests } from '../../src/csr/requests.js';
 import type { CertificateRequest, Profile, RequestDraft, RequestFacts, Requests } from '../../src/csr/types.js';
+import { kubeadmNodeGroup } from '../../src/identity/token-format.js';
 import type { Identity, Token, TokenFacts } from '../../src/identity/types.js';
 import { createMetrics, type Metrics } from '../../src/metrics.js';
 import type { Store } from '../../src/store/types.js';
@@ -70,7 +71,7 @@ export function tokenIdentity(token: TokenFacts): Identity {
   return identity({
     kind: 'token',
     username: `system:bootstrap:${token.id}`,
-    groups: ['system:bootstrappers', 'system:authenticated'],
+    groups: ['system:bootstrappers', ...(token.kind === 'unbound' ? [kubeadmNodeGroup] : []), 'system:authenticated'],
     token,
     roles: ['bootstrapper', 'authenticated'],
   });
