@@ -19,7 +19,7 @@ import { createBans } from './identity/bans.js';
 import { createFrontProxies, noFrontProxies } from './identity/front-proxy.js';
 import { fileSource } from './identity/front-proxy-file.js';
 import { type FrontProxySource, ringSource } from './identity/front-proxy-source.js';
-import { createProxiedIdentities } from './identity/proxied-identity.js';
+import { createProxiedIdentities, type ProxiedIdentities } from './identity/proxied-identity.js';
 import { createRevocation } from './identity/revocation.js';
 import { createTokens, type TokenAuthentication } from './identity/tokens.js';
 import type { Authenticator, Authorize, Bans, Revocation, Tokens } from './identity/types.js';
@@ -48,6 +48,8 @@ export type Context = {
   readonly authorize: Authorize;
   readonly requests: Requests;
   readonly attachment: Attachment;
+  /** Who the users of an API server are here. */
+  readonly proxied: ProxiedIdentities;
   close(): Promise<void>;
 };
 
@@ -94,13 +96,16 @@ async function wire(base: Base): Promise<Context> {
   const rules = { profiles, topology, nodeApproval, accessReviewer, retention, limits };
   const requests = createRequests({ ...common, ...rules, ca, tokens, metrics, logger });
   waiting.requests = requests;
+  const rooms = { ...keys, ...fleet, tokens };
+  const proxied = createProxiedIdentities({ ...rooms, store, clock, topology });
   return {
     ...base,
     ...keys,
     ...fleet,
     tokens,
     revocation: createRevocation({ store, bans, clock, audit }),
-    authenticator: authenticatorOf(base, { ...keys, ...fleet, tokens }, sources),
+    authenticator: authenticatorOf(base, { ...rooms, proxied }, sources),
+    proxied,
     authorize,
     requests,
     attachment,
@@ -130,7 +135,7 @@ function frontProxySources({ config, clock, logger }: Base, ca: Ca, published: F
 
 function authenticatorOf(
   { config, store, clock, logger }: Base,
-  rooms: Pick<Context, 'ca' | 'bans' | 'nodes'> & { readonly tokens: Tokens & TokenAuthentication },
+  rooms: Pick<Context, 'ca' | 'bans' | 'nodes' | 'proxied'> & { readonly tokens: Tokens & TokenAuthentication },
   sources: readonly FrontProxySource[],
 ): Authenticator {
   const { topology, rings } = config;
@@ -139,7 +144,7 @@ function authenticatorOf(
   const otherRings = rings.map(({ name }) => name).filter((name) => name !== ring);
   const frontProxies =
     sources.length === 0 ? noFrontProxies : createFrontProxies({ ...common, sources, ring, otherRings });
-  return createAuthenticator({ ...common, frontProxies, proxied: createProxiedIdentities(common) });
+  return createAuthenticator({ ...common, frontProxies });
 }
 
 function createFleet({ config, clock, random, store }: Base, { audit, bans }: Keys, factsChanged: FactsChanged): Fleet {

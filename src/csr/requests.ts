@@ -4,6 +4,7 @@ import { textByName, update, verdictChange } from './change.js';
 import { createCleaner } from './cleaner.js';
 import { remove } from './delete.js';
 import { explain, explainDraft } from './explain.js';
+import { importRequest } from './import.js';
 import { type Parts, partsOf, type RequestsOptions } from './parts.js';
 import { createPastPruning } from './past-pruning.js';
 import { list } from './read.js';
@@ -39,6 +40,11 @@ export function createRequests(options: RequestsOptions): Requests {
     decide: (name, verdict, { identity, ...text }) => {
       const approval: UpdateOptions = { endpoint: 'approval', identity };
       return edit(name, verdictChange(verdict, { identity, ...text }), approval);
+    },
+    import: async (imported, actor) => {
+      const name = imported.metadata.name ?? '';
+      if (await importRequest(parts, imported, actor)) await lookAgain(parts, name);
+      return textByName(parts, name);
     },
     delete: (name, deleteOptions) => remove(parts, name, deleteOptions),
     explain: (name) => explain(parts, name),

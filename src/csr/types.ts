@@ -1,5 +1,6 @@
 import type { IssuedCertificate } from '../ca/types.js';
 import type { ReadCsr } from '../ca/x509/types.js';
+import type { ImportedRequest } from './import.js';
 import type { Identity, TokenFacts } from '../identity/types.js';
 import type { AskedAs } from './asked-as.js';
 import type { Replay, ReplayOptions } from './replay.js';
@@ -197,6 +198,11 @@ export type Requests = {
     verdict: 'Approved' | 'Denied',
     options: { identity: Identity; reason?: string; message?: string },
   ): Promise<string>;
+  /**
+   * Takes over a request that an API server had taken, as it was there, and decides about it by the rules. Answers the
+   * stored JSON text. For administrators only. Throws 'forbidden', 'invalid', 'already-exists'.
+   */
+  import(imported: ImportedRequest, actor: Identity): Promise<string>;
   /** Returns the deleted object, or with finalizers the object that now waits (`gone` false). */
   delete(name: string, options: DeleteOptions): Promise<{ text: string; gone: boolean }>;
   /** What the rules say to a request, changes nothing. Throws 'not-found'. */

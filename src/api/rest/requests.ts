@@ -6,6 +6,7 @@ import type { RestApp } from './app.js';
 import { decisionRoutes } from './request-decisions.js';
 import { requestSchema, requestStates, requestViewer, stateOf } from './request-view.js';
 import { replayRoute } from './request-replay.js';
+import { importRoute } from './request-import.js';
 import { submitRoute } from './request-submit.js';
 import { defined, json, jsonOrPem, nameText, pageOf, pageQuery, problems, text } from './schemas.js';
 import { negotiate, pemChainType } from './accept.js';
@@ -24,6 +25,7 @@ const k8s = { group: 'certificates.k8s.io', resource: 'certificatesigningrequest
 
 export function requestRoutes(app: RestApp, context: Context): void {
   submitRoute(app, context);
+  importRoute(app, context);
   listRoute(app, context);
   objectRoutes(app, context);
   decisionRoutes(app, context);

@@ -40,7 +40,7 @@ export async function importPending({ cluster, client, keepApprovals, warn }: Op
     const approval = request.status?.conditions?.find(({ type }) => type === 'Approved');
     const byPerson = approval !== undefined && !automatic.has(approval.reason ?? '');
     try {
-      await client.json('POST', '/requests/import', { body: bodyOf(request, byPerson && keepApprovals) });
+      await client.json('POST', '/requests/import', { body: bodyOf(request, approval, byPerson && keepApprovals) });
       outcome.imported.push(name);
       if (byPerson && !keepApprovals) outcome.unapproved.push(name);
     } catch (error) {
@@ -54,7 +54,12 @@ export async function importPending({ cluster, client, keepApprovals, warn }: Op
   return outcome;
 }
 
-function bodyOf({ metadata, spec }: ClusterRequest, approve: boolean): unknown {
+function bodyOf(
+  { metadata, spec }: ClusterRequest,
+  approved: { readonly reason?: string; readonly message?: string } | undefined,
+  approve: boolean,
+): unknown {
   const { name, uid, labels, annotations, creationTimestamp } = metadata;
-  return { metadata: { name, uid, labels, annotations, creationTimestamp }, spec, approve };
+  const approval = approved && { reason: approved.reason ?? '', message: approved.message ?? '' };
+  return { approval, metadata: { name, uid, labels, annotations, creationTimestamp }, spec, approve };
 }
