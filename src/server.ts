@@ -40,6 +40,9 @@ const keepAliveTimeoutMs = 120_000;
  */
 const idleTimeoutMs = 60_000;
 
+/** An API server sends a line for each group of a user, who may be in a thousand; Node's own bound is 16 KiB. */
+const maxHeaderSize = 128 * 1024;
+
 /** The one TLS listener with every surface on it. Not listening yet. */
 export async function createRotundaServer(context: Context, own: OwnCertificate): Promise<RotundaServer> {
   let https: Server | undefined;
@@ -56,10 +59,17 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
     routerOptions: { maxParamLength: 1024 },
     serverFactory: (handler) => {
       https = createServer(
-        { ...tlsOptions(context, own), requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs },
+        {
+          ...tlsOptions(context, own),
+          requestTimeout: requestTimeoutMs,
+          keepAliveTimeout: keepAliveTimeoutMs,
+          maxHeaderSize,
+        },
         handler,
       );
       https.timeout = idleTimeoutMs;
+      // Beyond a thousand lines Node drops headers without a word, and a group would be missing; the size bounds them.
+      https.maxHeadersCount = 0;
       return https;
     },
   });

@@ -51,6 +51,19 @@ export async function makeLeaf(wanted: Wanted, issuer: Authority): Promise<Buffe
   return make({ ...usages, ...wanted }, await makeKeys(), issuer);
 }
 
+/** A leaf with its key, both PEM, for a TLS client. */
+export async function makeCredential(wanted: Wanted, issuer: Authority): Promise<{ cert: string; key: string }> {
+  const keys = await makeKeys();
+  const usages = { extendedKeyUsages: [clientAuth], usages: x509.KeyUsageFlags.digitalSignature };
+  const der = await make({ ...usages, ...wanted }, keys, issuer);
+  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+  return { cert: pemOf(der), key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY') };
+}
+
+export function pemOf(der: Buffer): string {
+  return `${x509.PemConverter.encode(der, 'CERTIFICATE')}\n`;
+}
+
 async function makeKeys(): Promise<KeyPair> {
   return webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 }
