@@ -121,7 +121,12 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
     clusterInfo,
     { verbs: ['get', 'head'], paths: ['*'] },
   ],
-  node: [...requester, { verbs: ['create'], group: certificates, resources: [`${csr}/selfnodeclient`] }],
+  node: [
+    ...requester,
+    { verbs: ['create'], group: certificates, resources: [`${csr}/selfnodeclient`] },
+    // As upstream's node authorizer: itself, also in a list or watch of that one name.
+    { verbs: read, group: '', resources: ['nodes'], when: ({ name }, { node }) => name !== undefined && name === node },
+  ],
   bootstrapper: [
     ...requester,
     {

@@ -97,16 +97,21 @@ describeWithKubernetes(['machine', 'containerd', 'kubelet'], 'a real kubelet, wi
     expect(renewal?.spec.username).toBe('system:node:worker-2');
   }, 400_000);
 
-  it('waits for its serving certificate until its address is enrolled, and has it at once then', async () => {
+  it('asks for its serving certificate once its address is enrolled, and again when another one is', async () => {
     const { rotunda, admin } = await start();
     const node = await join(rotunda, 'worker-3', await admin.token({ name: 'worker-3' }));
     await node.obtained('client');
-    const [held] = await until('a serving request', () => found(admin.requests(SERVING_SIGNER)));
-    expect(held?.metadata.annotations?.['rotunda.dev/hold-reason']).toBeDefined();
-    expect(held === undefined ? '' : stateOf(held)).toBe('');
     await admin.patch('/pki/v1/nodes/worker-3', { addresses: [address] });
-    await node.obtained('server', { timeoutMs: 30_000 });
-    expect((await admin.requests(SERVING_SIGNER)).map(stateOf)).toEqual(['Approved,Issued']);
+    const first = await node.obtained('server');
+    expect(first.subjectAltName).toBe(`DNS:worker-3, IP Address:${address}`);
+    await admin.patch('/pki/v1/nodes/worker-3', {
+      addAddresses: ['192.0.2.77'],
+      addDnsNames: ['worker-3.example.org'],
+    });
+    const second = await node.obtained('server', { previous: first });
+    expect(second.checkIP('192.0.2.77')).toBe('192.0.2.77');
+    expect(second.checkHost('worker-3.example.org')).toBe('worker-3.example.org');
+    expect((await admin.requests(SERVING_SIGNER)).map(stateOf)).toEqual(['Approved,Issued', 'Approved,Issued']);
   });
 
   it('that is denied asks again, and gets through once the reason is gone', async () => {

@@ -30,7 +30,7 @@ export async function watchObjects(call: Call, kind: ResourceKind): Promise<Fast
   const bookmark = (revision: number): string => frames.bookmark(revision, false);
   const stream = openStream(api, { request, response, options, bookmark });
   try {
-    await feed(call, { backend, changes, selection, options, frames, stream });
+    await feed(call, { kind, backend, changes, selection, options, frames, stream });
   } catch (error) {
     if (!(error instanceof RotundaError)) request.log.error({ err: error }, 'a watch failed');
     stream.fail(error);
@@ -39,6 +39,7 @@ export async function watchObjects(call: Call, kind: ResourceKind): Promise<Fast
 }
 
 type Feeding = {
+  readonly kind: ResourceKind;
   readonly backend: ResourceBackend;
   readonly changes: ResourceChanges;
   readonly selection: PlainSelection;
@@ -49,7 +50,7 @@ type Feeding = {
 
 async function feed(call: Call, feeding: Feeding): Promise<void> {
   const { api, target, request } = call;
-  const { changes, options, stream, frames, selection } = feeding;
+  const { kind, changes, options, stream, frames, selection } = feeding;
   const { resourceVersion, sendInitialEvents } = options;
   const fromVersion = resourceVersion !== undefined && resourceVersion > 0;
   const initial = sendInitialEvents ?? !fromVersion;
@@ -75,8 +76,9 @@ async function feed(call: Call, feeding: Feeding): Promise<void> {
       });
   };
   const { nameOf } = changes;
-  const byName = nameOf !== undefined && selection.name !== undefined && target.namespace !== undefined;
-  const name = byName ? { name: nameOf({ namespace: target.namespace, name: selection.name }) } : {};
+  const one = !kind.namespaced || target.namespace !== undefined;
+  const byName = nameOf !== undefined && selection.name !== undefined && one;
+  const name = byName ? { name: nameOf({ namespace: target.namespace ?? '', name: selection.name }) } : {};
   stream.attach(await subscribe(api, { resource: changes.resource, ...name, after }, listener));
   stream.caughtUp();
 }
