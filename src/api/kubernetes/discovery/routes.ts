@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 
+import { probeGroup } from '../../../attach/manifests.js';
 import { RotundaError } from '../../../errors.js';
 import type { Call, Handler } from '../call.js';
 import { sendJson, sendValue } from '../render.js';
@@ -59,6 +60,24 @@ function groupHandler(path: string): Handler | undefined {
   if (version === group.version) return documentOf(apiResourceList(group));
   throw new RotundaError('not-found', 'the server could not find the requested resource', { object: {} });
 }
+
+/**
+ * A group without resources, in no list of groups: an API server that gets this answer reaches the service, and is
+ * believed as a front proxy. Throws 'forbidden' for everybody else, a front proxy that is not believed included.
+ */
+const attachProbe: Handler = (call) => {
+  if (call.request.identity.proxied === undefined) {
+    throw new RotundaError(
+      'forbidden',
+      `only an API server whose request headers are believed asks for ${probeGroup}`,
+      {
+        object: {},
+      },
+    );
+  }
+  const list = { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: `${probeGroup}/v1`, resources: [] };
+  return sendJson(call.reply, 200, JSON.stringify(list));
+};
 
 function documentOf(document: unknown): Handler {
   return (call) => sendValue(call.reply, 200, document, { format: call.representation.format });
