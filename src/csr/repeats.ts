@@ -3,11 +3,12 @@ import { hash } from 'node:crypto';
 import type { ReadCsr } from '../ca/x509/types.js';
 import type { Identity } from '../identity/types.js';
 import { callerKey } from '../limits/callers.js';
-import { deleteRequest, findRequestObject, olderHeldRequests, type RequestRow } from '../store/queries/requests.js';
+import { findRequestObject, olderHeldRequests, type RequestRow } from '../store/queries/requests.js';
 import type { WriteTx } from '../store/types.js';
 import { requestExists } from './errors.js';
 import { copyOf, parseObject, textOf } from './object.js';
 import { type Parts, record, resource } from './parts.js';
+import { forget } from './past.js';
 import type { Plan } from './plan.js';
 import { isMachine } from './rules/rule.js';
 import type { CertificateRequest } from './types.js';
@@ -62,7 +63,7 @@ export async function supersede(parts: Parts, tx: WriteTx, row: RequestRow): Pro
     if (parts.busy.has(request.metadata.uid) || (request.metadata.finalizers ?? []).length > 0) continue;
     const revision = tx.nextRevision();
     const object = textOf(copyOf(request), revision);
-    await deleteRequest(tx.db, one.name);
+    await forget(tx, one);
     await tx.publish({ revision, resource, name: one.name, type: 'DELETED', object, previous: undefined });
     await record(parts, tx, {
       action: 'request.superseded',

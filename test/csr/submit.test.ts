@@ -171,6 +171,28 @@ describeEachStore('submit', (open) => {
     expect((await stored(service, held.request.metadata.name)).status.certificate).toBeDefined();
   });
 
+  it('approves what is enrolled between the look at the facts and the write', async () => {
+    const store = await open();
+    const rooms = await startRooms(store);
+    let enrolled = false;
+    const racing: Store = {
+      ...store,
+      write: async (work) => {
+        if (!enrolled) {
+          enrolled = true;
+          await rooms.nodes.enrol({ name: 'node-a', addresses: ['10.0.0.1'] }, admin);
+        }
+        return store.write(work);
+      },
+    };
+    const service = await startService(racing, { rooms });
+    const asked = draft(kubeletServing, serving('node-a', '10.0.0.1'));
+    const { request } = await service.requests.submit(nodeIdentity('node-a'), asked);
+    expect(request.metadata.annotations?.['rotunda.dev/hold-reason']).toContain('is not enrolled');
+    const issued = await eventually(service, request.metadata.name, (seen) => seen.status.certificate !== undefined);
+    expect(issued.metadata.annotations).toBeUndefined();
+  });
+
   it('gives an etcd member its certificates within its names, and none of another member', async () => {
     const service = await startService(await open());
     await service.etcd.create({ name: 'main', clientNames: ['app'] }, admin);

@@ -26,10 +26,13 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormatsModule.default(ajv);
 ajv.addSchema(document, 'openapi');
 
-const templates = Object.keys(document.paths).map((template) => ({
-  template,
-  pattern: new RegExp(`^${template.replace(/\{[^}]+\}/g, '[^/]+')}$`),
-}));
+/** A path without parameters goes before one with, as OpenAPI matches. */
+const templates = Object.keys(document.paths)
+  .sort((a, b) => a.split('{').length - b.split('{').length)
+  .map((template) => ({
+    template,
+    pattern: new RegExp(`^${template.replace(/\{[^}]+\}/g, '[^/]+')}$`),
+  }));
 const validators = new Map<string, ValidateFunction>();
 
 /** Throws when the answer is not what openapi.yaml says of this operation. Paths outside /pki/v1 are not its business. */

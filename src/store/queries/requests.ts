@@ -249,7 +249,7 @@ export async function dateRequest(db: Kysely<Schema>, name: string, cleanAfter: 
 const olderHeld = prepared((db, p: { name: string; node: string; signerName: string; username: string }) =>
   db
     .selectFrom('requests')
-    .select(['name', 'object'])
+    .select(['name', 'uid', 'requester', 'created_at', 'object'])
     .where('node', '=', p.node)
     .where('signer_name', '=', p.signerName)
     .where('username', '=', p.username)
@@ -264,6 +264,6 @@ const olderHeld = prepared((db, p: { name: string; node: string; signerName: str
 export function olderHeldRequests(
   db: Kysely<Schema>,
   than: { readonly name: string; readonly node: string; readonly signerName: string; readonly username: string },
-): Promise<RequestItem[]> {
+): Promise<Pick<RequestRow, 'name' | 'uid' | 'requester' | 'created_at' | 'object'>[]> {
   return olderHeld.all(db, than);
 }
