@@ -13,6 +13,7 @@ import type { Requests } from './csr/types.js';
 import { createEtcdClusters } from './fleet/etcd-clusters.js';
 import { createNodes } from './fleet/nodes.js';
 import type { EtcdClusters, FactsChanged, Nodes } from './fleet/types.js';
+import type { AccessReviewer } from './identity/access-reviewer.js';
 import { createAuthenticator } from './identity/authenticator.js';
 import { authorize } from './identity/authorize.js';
 import { createBans } from './identity/bans.js';
@@ -54,7 +55,12 @@ export type Context = {
 };
 
 /** What a test may replace. */
-export type ContextOverrides = { readonly clock?: Clock; readonly random?: Random; readonly logger?: Logger };
+export type ContextOverrides = {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly logger?: Logger;
+  readonly accessReviewer?: AccessReviewer;
+};
 
 /** Opens the store, loads or creates the rings, and wires every room by hand. */
 export async function createContext(config: Config, overrides: ContextOverrides = {}): Promise<Context> {
@@ -64,7 +70,7 @@ export async function createContext(config: Config, overrides: ContextOverrides 
   const metrics = createMetrics();
   const store = await openStore({ url: config.storeUrl, logger, clock });
   try {
-    return await wire({ config, clock, random, logger, metrics, store });
+    return await wire({ config, clock, random, logger, metrics, store }, overrides);
   } catch (error) {
     await store.close();
     throw error;
@@ -75,7 +81,7 @@ type Base = Pick<Context, 'config' | 'clock' | 'random' | 'logger' | 'metrics' |
 type Keys = Pick<Context, 'kek' | 'audit' | 'ca' | 'bans'>;
 type Fleet = Pick<Context, 'nodes' | 'etcd'>;
 
-async function wire(base: Base): Promise<Context> {
+async function wire(base: Base, overrides: ContextOverrides): Promise<Context> {
   const { config, clock, random, logger, metrics, store } = base;
   const { topology } = config;
   const keys = await openKeys(base);
@@ -92,7 +98,7 @@ async function wire(base: Base): Promise<Context> {
   const tokens = createTokens({ ...common, kek, created: attachment.tokenCreated });
   const { profiles, nodeApproval, retention, limits } = config;
   const sources = frontProxySources(base, ca, attachment.frontProxy);
-  const accessReviewer = attachment.reviewer;
+  const accessReviewer = overrides.accessReviewer ?? attachment.reviewer;
   const rules = { profiles, topology, nodeApproval, accessReviewer, retention, limits };
   const requests = createRequests({ ...common, ...rules, ca, tokens, metrics, logger });
   waiting.requests = requests;
