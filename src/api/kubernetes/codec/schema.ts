@@ -32,7 +32,7 @@ const boolean: Shape = { kind: 'boolean' };
 const time: Shape = { kind: 'time' };
 const any: Shape = { kind: 'any' };
 
-function struct(name: string, fields: Readonly<Record<string, Shape>>, go = `v1.${name}`): StructShape {
+export function struct(name: string, fields: Readonly<Record<string, Shape>>, go = `v1.${name}`): StructShape {
   const always = Object.keys(fields).filter(
     (field) => fields[field]?.kind === 'string' && fields[field].always === true,
   );
@@ -112,6 +112,25 @@ export const certificateSigningRequest = struct('CertificateSigningRequest', {
     extra,
   }),
   status: struct('CertificateSigningRequestStatus', { conditions: listOf(condition), certificate: { kind: 'bytes' } }),
+});
+
+const bytesMap: Shape = { kind: 'map', go: 'map[string][]uint8', of: { kind: 'bytes' } };
+
+/** core/v1. */
+export const secret = struct('Secret', {
+  ...typeMeta,
+  metadata: objectMeta,
+  immutable: { kind: 'boolean', pointer: true },
+  data: bytesMap,
+  stringData: stringMap,
+  type: { kind: 'string', go: 'v1.SecretType' },
+});
+export const configMap = struct('ConfigMap', {
+  ...typeMeta,
+  metadata: objectMeta,
+  immutable: { kind: 'boolean', pointer: true },
+  data: stringMap,
+  binaryData: bytesMap,
 });
 
 /** meta/v1. */
