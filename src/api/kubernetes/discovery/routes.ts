@@ -42,6 +42,8 @@ function handlerOf(path: string): Handler | undefined {
     case '/openapi/v3':
       return (call) =>
         call.reply.code(200).header('content-type', 'text/plain; charset=utf-8').send(Buffer.from(openapiIndex));
+    case `/apis/${probeGroup}/v1`:
+      return attachProbe;
     default:
       return openapiHandler(path) ?? groupHandler(path);
   }
