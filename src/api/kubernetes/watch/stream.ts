@@ -120,11 +120,12 @@ function timeoutOf(seconds: number | undefined): number {
   return seconds === undefined || seconds <= 0 ? standardTimeoutMs * (1 + Math.random()) : seconds * 1000;
 }
 
-/** A certificate that is banned sees nothing more, although its connection is open. */
+/**
+ * A certificate that is banned sees nothing more, although its connection is open; nor does a node that an API server
+ * names, whose certificate may be unknown.
+ */
 function mayStillSee({ bans }: Api, { ring, certificate, username }: Identity): boolean {
-  return (
-    ring === undefined || certificate === undefined || bans.isBanned(ring, certificate.serial, username) === undefined
-  );
+  return ring === undefined || bans.isBanned(ring, certificate?.serial ?? '', username) === undefined;
 }
 
 /** Resolves when the reader has taken what was written, or has gone. */
