@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto';
 
 import { describe, expect, it } from 'vitest';
 
-import { admin, auditActions, minuteMs } from '../identity/rooms.js';
+import { admin, auditActions, minuteMs, startRooms } from '../identity/rooms.js';
+import type { Store } from '../../src/store/types.js';
 import { newEcKey, publicDer } from '../support/pkcs10.js';
 import { describeEachStore } from '../support/stores.js';
 import {
