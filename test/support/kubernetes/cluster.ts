@@ -127,7 +127,7 @@ function controllerManager(of: {
         ],
       });
       program = started;
-      await until('kube-controller-manager', () => started.log().includes('Started controller') || undefined, {
+      await until('kube-controller-manager', () => started.log().includes('Caches are synced') || undefined, {
         programs: [started],
       });
     },
