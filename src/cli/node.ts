@@ -1,14 +1,13 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
 import type { NodeView } from '../api/rest/nodes.js';
-import { pairs, seconds } from './arguments.js';
+import { count, pairs, seconds } from './arguments.js';
 import { pathOf } from './client.js';
 import type { Io } from './io.js';
 import { localFailure } from './failure.js';
 import { importVerb } from './node-import.js';
 import { createToken } from './node-tokens.js';
-
-import { age, joined, printList, printObject, type View } from './output.js';
+import { age, joined, printList, printObject, until, type View } from './output.js';
 import { createdView } from './token.js';
 import { action, collect, examples } from './verb.js';
 
@@ -26,8 +25,36 @@ const view: View<NodeView> = {
       value: (node) => joined(Object.entries(node.labels).map(([key, value]) => `${key}=${value}`)),
     },
     { title: 'AGE', value: (node) => age(node.createdAt) },
+    { title: 'CERTIFICATE', wide: true, value: (node) => node.certificate?.serial },
+    { title: 'EXPIRES IN', wide: true, value: ({ certificate }) => certificate && until(certificate.notAfter) },
   ],
 };
+
+type ListFlags = { readonly state?: string; readonly selector?: string; readonly limit?: string };
+
+function list(noun: Command, io: Io): void {
+  noun
+    .command('list')
+    .description('List nodes')
+    .addOption(new Option('--state <state>', 'only nodes in this state').choices(['expected', 'joined', 'disabled']))
+    .option('-l, --selector <labels>', 'only nodes with these labels, key=value or key, separated by commas')
+    .option('--limit <count>', 'at most so many')
+    .addHelpText(
+      'after',
+      examples(
+        ['With names, labels, and when their certificates expire', 'rotunda node list -o wide'],
+        ['What is still to be installed in a rack', 'rotunda node list --state expected -l rack=r7'],
+      ),
+    )
+    .action(
+      action<ListFlags>(io, ({ withClient, format, options: { state, selector, limit } }) =>
+        withClient(async (client) => {
+          const items = await client.list<NodeView>('/nodes', { state, selector }, count('--limit', limit));
+          printList(io, format, items, view);
+        }),
+      ),
+    );
+}
 
 type FactFlags = {
   readonly address?: readonly string[];
@@ -35,21 +62,13 @@ type FactFlags = {
   readonly label?: readonly string[];
   readonly addAddress?: readonly string[];
   readonly addDns?: readonly string[];
+  readonly removeAddress?: readonly string[];
+  readonly removeDns?: readonly string[];
 };
 
 export function nodeNoun(program: Command, io: Io): void {
   const noun = program.command('node').description('Enrolled machines');
-  noun
-    .command('list')
-    .description('List nodes')
-    .addHelpText('after', examples(['With names and labels', 'rotunda node list -o wide']))
-    .action(
-      action(io, ({ withClient, format }) =>
-        withClient(async (client) => {
-          printList(io, format, await client.list<NodeView>('/nodes'), view);
-        }),
-      ),
-    );
+  list(noun, io);
   write(noun, io, 'create', 'Enrol a node');
   const update = write(
     noun,
@@ -59,7 +78,9 @@ export function nodeNoun(program: Command, io: Io): void {
   );
   update
     .option('--add-address <ip>', 'an address beside those that it has; repeat for more', collect)
-    .option('--add-dns <name>', 'a DNS name beside those that it has; repeat for more', collect);
+    .option('--add-dns <name>', 'a DNS name beside those that it has; repeat for more', collect)
+    .option('--remove-address <ip>', 'an address that is no longer its own; repeat for more', collect)
+    .option('--remove-dns <name>', 'a DNS name that is no longer its own; repeat for more', collect);
   importVerb(noun, io);
   act(noun, io, 'get', 'Show one node');
   act(noun, io, 'disable', 'Refuse a node and its certificates at once');
@@ -80,13 +101,15 @@ function write(noun: Command, io: Io, verb: 'create' | 'update', description: st
     .action(
       action<FactFlags>(io, ({ withClient, format, options, args: [name = ''] }) =>
         withClient(async (client) => {
-          const { address, dns, label, addAddress, addDns } = options;
+          const { address, dns, label, addAddress, addDns, removeAddress, removeDns } = options;
           const facts = {
             addresses: address,
             dnsNames: dns,
             labels: label === undefined ? undefined : pairs('--label', label),
             addAddresses: addAddress,
             addDnsNames: addDns,
+            removeAddresses: removeAddress,
+            removeDnsNames: removeDns,
           };
           const node =
             verb === 'create'

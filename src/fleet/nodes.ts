@@ -5,7 +5,14 @@ import type { Clock, Random } from '../clock.js';
 import { RotundaError } from '../errors.js';
 import { banCertificatesOf } from '../identity/ban-certificates.js';
 import type { Bans, Identity } from '../identity/types.js';
-import { deleteNode, findNode, insertNode, type NodeRow, snapshotNodes } from '../store/queries/nodes.js';
+import {
+  deleteNode,
+  findNode,
+  insertNode,
+  nodeCertificates,
+  type NodeRow,
+  snapshotNodes,
+} from '../store/queries/nodes.js';
 import { revokeTokensOf } from '../store/queries/tokens.js';
 import type { Schema } from '../store/schema.js';
 import type { Store, WriteTx } from '../store/types.js';
@@ -50,6 +57,8 @@ type Room = NodesOptions & {
   readonly change: (tx: WriteTx, row: NodeRow, change: Change, actor: Identity, now: number) => Promise<Node>;
 };
 
+const clientProfile = 'kubernetes.io/kube-apiserver-client-kubelet';
+
 /** The enrolled machines. Every change is one transaction with its audit event. */
 export function createNodes(options: NodesOptions): Nodes {
   const { store } = options;
@@ -82,6 +91,11 @@ export function createNodes(options: NodesOptions): Nodes {
       const node = nodeOf(await mustFind(store.db, name));
       check(node);
       return node;
+    },
+    certificates: async (names) => {
+      const query = { nodes: names, profile: clientProfile, now: options.clock.now().getTime() };
+      const rows = await nodeCertificates(store.db, query);
+      return new Map(rows.map((row) => [row.node, { serial: row.serial, notAfter: row.not_after }]));
     },
     snapshot: async (page) => {
       const { items, revision } = await snapshotNodes(store.db, page);

@@ -66,6 +66,9 @@ export type NodeChange = Omit<NodeDraft, 'name'> & {
   readonly removeDnsNames?: readonly string[];
 };
 
+/** `notAfter` in milliseconds. */
+export type NodeCertificate = { readonly serial: string; readonly notAfter: number };
+
 export type NodeFilter = {
   readonly state?: Node['state'];
   readonly matches?: (node: Node) => boolean;
@@ -100,6 +103,8 @@ export type Nodes = {
   replace(name: string, actor: Identity): Promise<Node>;
   /** Returns its last state. `check` runs inside the transaction; what it throws keeps the node. */
   delete(name: string, actor: Identity, options?: { check?: (current: Node) => void; dryRun?: boolean }): Promise<Node>;
+  /** By node, its client certificate that lasts longest; at most 500 names. Nodes without a live one are left out. */
+  certificates(names: readonly string[]): Promise<ReadonlyMap<string, NodeCertificate>>;
   /** A page by name behind `after`, and the revision at which it is true. */
   snapshot(page: { limit: number; after?: string }): Promise<{ items: readonly Node[]; revision: number }>;
   /**

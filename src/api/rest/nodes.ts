@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import type { Context } from '../../context.js';
-import type { Node } from '../../fleet/types.js';
+import type { Node, NodeCertificate, NodeFilter, Nodes } from '../../fleet/types.js';
 import type { RestApp } from './app.js';
 import {
   defined,
@@ -28,6 +28,10 @@ const nodeSchema = z
     createdBy: z.string(),
     joinedAt: timeText.optional(),
     disabledAt: timeText.optional(),
+    certificate: z
+      .object({ serial: z.string(), notAfter: timeText })
+      .optional()
+      .meta({ description: 'Its live client certificate that lasts longest' }),
   })
   .meta({ id: 'Node', description: 'An enrolled machine, with the names and addresses that its requests may ask for' });
 
@@ -48,8 +52,23 @@ const changeSchema = z
     ...facts,
     addAddresses: facts.addresses.meta({ description: 'IP addresses beside those that are enrolled' }),
     addDnsNames: facts.dnsNames.meta({ description: 'DNS names beside those that are enrolled' }),
+    removeAddresses: facts.addresses.meta({ description: 'IP addresses that are no longer its own' }),
+    removeDnsNames: facts.dnsNames.meta({ description: 'DNS names that are no longer its own' }),
   })
-  .meta({ id: 'NodeChange', description: 'What is given replaces what is enrolled, what is added stands beside it' });
+  .meta({
+    id: 'NodeChange',
+    description: 'What is given replaces what is enrolled, what is added stands beside it, what is removed goes',
+  });
+const listQuery = z.strictObject({
+  ...pageQuery,
+  state: z.enum(['expected', 'joined', 'disabled']).optional(),
+  selector: z
+    .string()
+    .max(1024)
+    .regex(/^[^\s,=]+(=[^\s,=]*)?(,[^\s,=]+(=[^\s,=]*)?)*$/, 'must be labels, key=value or key, separated by commas')
+    .optional()
+    .meta({ description: 'Labels that a node must have: `key=value` or `key`, separated by commas' }),
+});
 const params = z.strictObject({ node: nameText });
 
 export type NodeView = z.output<typeof nodeSchema>;
@@ -69,13 +88,14 @@ function collectionRoutes(app: RestApp, { nodes }: Context): void {
         operationId: 'listNodes',
         summary: 'List nodes',
         tags: ['nodes'],
-        querystring: z.strictObject(pageQuery),
+        querystring: listQuery,
         response: { 200: json('The nodes', pageOf(nodeSchema)), ...problems },
       },
     },
     async (request) => {
-      const page = await nodes.list(defined(request.query));
-      return defined({ items: page.items.map(viewOf), continue: page.continue });
+      const { selector, ...query } = request.query;
+      const page = await nodes.list({ ...defined(query), ...matching(selector) });
+      return defined({ items: await viewsOf(nodes, page.items), continue: page.continue });
     },
   );
   app.post(
@@ -92,7 +112,10 @@ function collectionRoutes(app: RestApp, { nodes }: Context): void {
     },
     async (request, reply) => {
       const node = await nodes.enrol(defined(request.body), request.identity);
-      return reply.code(201).header('location', `/pki/v1/nodes/${node.name}`).send(viewOf(node));
+      return reply
+        .code(201)
+        .header('location', `/pki/v1/nodes/${node.name}`)
+        .send(await viewOf(nodes, node));
     },
   );
 }
@@ -110,7 +133,7 @@ function objectRoutes(app: RestApp, { nodes }: Context): void {
         response: { 200: json('The node', nodeSchema), ...problems },
       },
     },
-    async (request) => viewOf(await nodes.get(request.params.node)),
+    async (request) => viewOf(nodes, await nodes.get(request.params.node)),
   );
   app.patch(
     '/nodes/:node',
@@ -125,7 +148,7 @@ function objectRoutes(app: RestApp, { nodes }: Context): void {
         response: { 200: json('Updated', nodeSchema), ...problems },
       },
     },
-    async (request) => viewOf(await nodes.update(request.params.node, defined(request.body), request.identity)),
+    async (request) => viewOf(nodes, await nodes.update(request.params.node, defined(request.body), request.identity)),
   );
   app.delete(
     '/nodes/:node',
@@ -163,19 +186,28 @@ function actionRoutes(app: RestApp, { nodes }: Context): void {
     .strictObject({ reason: text(1024).optional() })
     .meta({ id: 'NodeDisable', description: 'Why the node is disabled, for the record' });
   app.post('/nodes/:node/disable', { ...disable, schema: { ...disable.schema, body } }, async (request) =>
-    viewOf(await nodes.disable(request.params.node, { actor: request.identity, ...defined(request.body) })),
+    viewOf(nodes, await nodes.disable(request.params.node, { actor: request.identity, ...defined(request.body) })),
   );
   const enable = act('enable', 'Lift the ban of a node');
   app.post('/nodes/:node/enable', { ...enable, schema: { ...enable.schema, body: empty } }, async (request) =>
-    viewOf(await nodes.enable(request.params.node, request.identity)),
+    viewOf(nodes, await nodes.enable(request.params.node, request.identity)),
   );
   const replace = act('replace', 'Expect a node again that is being rebuilt under its name');
   app.post('/nodes/:node/replace', { ...replace, schema: { ...replace.schema, body: empty } }, async (request) =>
-    viewOf(await nodes.replace(request.params.node, request.identity)),
+    viewOf(nodes, await nodes.replace(request.params.node, request.identity)),
   );
 }
 
-function viewOf(node: Node): NodeView {
+async function viewOf(nodes: Nodes, node: Node): Promise<NodeView> {
+  return viewWith(node, (await nodes.certificates([node.name])).get(node.name));
+}
+
+async function viewsOf(nodes: Nodes, page: readonly Node[]): Promise<NodeView[]> {
+  const certificates = await nodes.certificates(page.map(({ name }) => name));
+  return page.map((node) => viewWith(node, certificates.get(node.name)));
+}
+
+function viewWith(node: Node, certificate: NodeCertificate | undefined): NodeView {
   const { name, uid, state, addresses, dnsNames, labels, createdAt, createdBy, joinedAt, disabledAt } = node;
   return defined({
     name,
@@ -188,5 +220,19 @@ function viewOf(node: Node): NodeView {
     createdBy,
     joinedAt: optionalTime(joinedAt),
     disabledAt: optionalTime(disabledAt),
+    certificate: certificate && { serial: certificate.serial, notAfter: timeOf(certificate.notAfter) },
   });
+}
+
+/** Labels that a node must have, `key=value` or `key`, all of them. */
+function matching(selector: string | undefined): Pick<NodeFilter, 'matches'> {
+  if (selector === undefined) return {};
+  const wanted = selector.split(',').map((term) => {
+    const at = term.indexOf('=');
+    return at < 0 ? { key: term, value: undefined } : { key: term.slice(0, at), value: term.slice(at + 1) };
+  });
+  return {
+    matches: ({ labels }) =>
+      wanted.every(({ key, value }) => Object.hasOwn(labels, key) && (value === undefined || labels[key] === value)),
+  };
 }

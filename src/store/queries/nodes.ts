@@ -101,6 +101,26 @@ export async function deleteNode(db: Transaction<Schema>, name: string): Promise
   await db.deleteFrom('nodes').where('name', '=', name).execute();
 }
 
+export type NodeCertificateRow = { readonly node: string; readonly serial: string; readonly not_after: number };
+
+/** The certificates of one profile that nodes have and that neither expired nor were revoked, those that last longest last. */
+export async function nodeCertificates(
+  db: Kysely<Schema>,
+  query: { readonly nodes: readonly string[]; readonly profile: string; readonly now: number },
+): Promise<NodeCertificateRow[]> {
+  if (query.nodes.length === 0) return [];
+  const rows = await db
+    .selectFrom('certificates')
+    .select(['node', 'serial', 'not_after'])
+    .where('node', 'in', query.nodes)
+    .where('not_after', '>', query.now)
+    .where('profile', '=', query.profile)
+    .where('revoked_at', 'is', null)
+    .orderBy('not_after')
+    .execute();
+  return rows.flatMap(({ node, ...row }) => (node === null ? [] : [{ ...row, node }]));
+}
+
 /** A page by name behind `after`, and the revision at which it is true: both are read in one snapshot. */
 export function snapshotNodes(
   db: Kysely<Schema>,
