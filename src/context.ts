@@ -26,6 +26,7 @@ import { createTokens, type TokenAuthentication } from './identity/tokens.js';
 import type { Authenticator, Authorize, Bans, Revocation, Tokens } from './identity/types.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { systemRandom } from './random.js';
+import { takeFirstRevision } from './store/first-revision.js';
 import { openStore } from './store/index.js';
 import type { Store } from './store/types.js';
 
@@ -70,6 +71,7 @@ export async function createContext(config: Config, overrides: ContextOverrides 
   const metrics = createMetrics();
   const store = await openStore({ url: config.storeUrl, logger, clock });
   try {
+    await takeFirstRevision(store);
     return await wire({ config, clock, random, logger, metrics, store }, overrides);
   } catch (error) {
     await store.close();
