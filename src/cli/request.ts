@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 
 import type { DecidedView } from '../api/rest/request-decisions.js';
 import type { RequestView } from '../api/rest/request-view.js';
-import { type Client, pathOf } from './client.js';
+import { pathOf } from './client.js';
 import type { Io } from './io.js';
 import { age, type Format, joined, printable, printList, printObject, type View } from './output.js';
 import { explainVerb } from './request-explain.js';

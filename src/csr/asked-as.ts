@@ -19,7 +19,7 @@ export async function identityAs(parts: Parts, as: AskedAs): Promise<Identity> {
   if ('node' in as) return nodeIdentity(parts, as.node);
   if ('token' in as) return tokenIdentity(parts, as.token);
   if ('user' in as) return reviewedIdentity({ username: as.user, groups: withAuthenticated(as.groups) });
-  const { cluster, name } = (await parts.etcd.member(as.etcdMember.cluster, as.etcdMember.name)) ?? as.etcdMember;
+  const { cluster, name } = await parts.etcd.member(as.etcdMember.cluster, as.etcdMember.name);
   return {
     ...{ kind: 'certificate', uid: '', extra: {}, roles: ['member', 'authenticated'] },
     username: `rotunda:etcd-member:${cluster}:${name}`,

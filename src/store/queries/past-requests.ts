@@ -65,7 +65,7 @@ export async function capPastRequests(
     .selectFrom('past_requests')
     .select((e) => e.fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow();
-  const excess = Math.min(Number(count) - keep, step);
+  const excess = Math.min(count - keep, step);
   if (excess <= 0) return 0;
   const oldest = await db
     .selectFrom('past_requests')
