@@ -3,15 +3,17 @@ import type { Attributes, Identity, Role } from './types.js';
 
 export type ResourceAttributes = Exclude<Attributes, { path: string }>;
 
+type ResourceRule = {
+  readonly verbs?: readonly string[];
+  readonly group: string;
+  /** `name`, or `name/subresource`. */
+  readonly resources?: readonly string[];
+  readonly when?: (attributes: ResourceAttributes, identity: Identity) => boolean;
+};
+
 /** What one role may do. A rule without verbs, resources or paths allows any. */
 export type Rule =
-  | {
-      readonly verbs?: readonly string[];
-      readonly group: string;
-      /** `name`, or `name/subresource`. */
-      readonly resources?: readonly string[];
-      readonly when?: (attributes: ResourceAttributes, identity: Identity) => boolean;
-    }
+  | ResourceRule
   | {
       readonly verbs: readonly string[];
       /** Exact, or with a `*` at the end. */
@@ -49,6 +51,28 @@ const clusterInfo: Rule = {
   resources: ['configmaps'],
   when: ({ namespace, name }) => namespace === 'kube-public' && name === 'cluster-info',
 };
+
+/** kubeadm's roles `kubeadm:nodes-kubeadm-config` and `kubeadm:kubelet-config`: what a join reads. */
+const joinConfig: ResourceRule = {
+  verbs: ['get'],
+  group: '',
+  resources: ['configmaps'],
+  when: ({ namespace, name }) =>
+    namespace === 'kube-system' && (name === 'kubeadm-config' || name === 'kubelet-config'),
+};
+
+/** Upstream gives it to every pod; it holds public anchors. */
+const rootCa: Rule = {
+  verbs: ['get'],
+  group: '',
+  resources: ['configmaps'],
+  when: ({ namespace, name }) => namespace !== undefined && name === 'kube-root-ca.crt',
+};
+
+/** A bound token serves its node, as kubeadm's group of tokens serves any: both join. */
+function isJoining(_attributes: ResourceAttributes, { groups, token }: Identity): boolean {
+  return token?.kind === 'node' || groups.includes(kubeadmNodeGroup);
+}
 
 /** Signers of etcd's, the control plane's and the service's own profiles: `[<something>.]rotunda.dev/<profile>`. */
 export function isRotundaSigner({ name }: Pick<ResourceAttributes, 'name'>): boolean {
@@ -99,8 +123,15 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
       resources: ['signers'],
       when: (asked) => !isRotundaSigner(asked) || isEtcdSigner(asked),
     },
-    { verbs: read, group: '', resources: ['events'] },
+    { verbs: read, group: '', resources: ['events', 'configmaps'] },
     { verbs: read, group: 'events.k8s.io', resources: ['events'] },
+    // Bootstrap tokens in kubeadm's form: the same power as over tokens.
+    {
+      verbs: [...read, ...change],
+      group: '',
+      resources: ['secrets'],
+      when: ({ namespace, verb }) => namespace === 'kube-system' || (namespace === undefined && read.includes(verb)),
+    },
     { verbs: ['get', 'head'], paths: ['*'] },
   ],
   /** Reads everything that is not a secret. */
@@ -118,23 +149,27 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
     { group: 'authorization.k8s.io' },
     { group: '', resources: ['events'] },
     { group: 'events.k8s.io', resources: ['events'] },
-    clusterInfo,
+    { verbs: read, group: '', resources: ['configmaps'] },
     { verbs: ['get', 'head'], paths: ['*'] },
   ],
   node: [
     ...requester,
+    joinConfig,
     { verbs: ['create'], group: certificates, resources: [`${csr}/selfnodeclient`] },
     // As upstream's node authorizer: itself, also in a list or watch of that one name.
     { verbs: read, group: '', resources: ['nodes'], when: ({ name }, { node }) => name !== undefined && name === node },
   ],
   bootstrapper: [
     ...requester,
+    { ...joinConfig, when: (asked, who) => isJoining(asked, who) && (joinConfig.when?.(asked, who) ?? false) },
+    // kubeadm's role `kubeadm:get-nodes`: a join looks whether there is a node of its name.
+    { verbs: ['get'], group: '', resources: ['nodes'], when: isJoining },
     {
       verbs: ['create'],
       group: certificates,
       resources: [`${csr}/nodeclient`],
       // A bound token may make its own node; that it is its own is for the rules of the profile.
-      when: (_attributes, { groups, token }) => token?.kind === 'node' || groups.includes(kubeadmNodeGroup),
+      when: isJoining,
     },
   ],
   /**
@@ -161,6 +196,7 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
     },
     { verbs: ['get'], paths: discoveryPaths },
     publicBundles,
+    rootCa,
   ],
   /** Upstream binds cluster-info to the user system:anonymous and to nobody else: with any other credential it is refused. */
   anonymous: [clusterInfo, { verbs: ['get'], paths: publicPaths }, publicBundles],

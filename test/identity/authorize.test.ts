@@ -34,6 +34,8 @@ const core = (verb: string, resource: string, more: { name?: string; namespace?:
 const path = (path_: string, verb = 'get'): Attributes => ({ verb, path: path_ });
 const clusterInfo = core('get', 'configmaps', { namespace: 'kube-public', name: 'cluster-info' });
 const secrets = core('list', 'secrets', { namespace: 'kube-system' });
+const system = (name: string): Attributes => core('get', 'configmaps', { namespace: 'kube-system', name });
+const readers: readonly Who[] = ['admin', 'operator', 'viewer', 'cluster-admin'];
 
 const bootstrapper: Identity = {
   ...person('system:bootstrap:abcdef', 'bootstrapper'),
@@ -118,10 +120,22 @@ const table: readonly (readonly [string, Attributes, readonly Who[]])[] = [
     { verb: 'create', group: 'authorization.k8s.io', resource: 'subjectaccessreviews' },
     ['admin', 'cluster-admin'],
   ],
-  ['secrets', secrets, ['admin']],
-  ['cluster-info', clusterInfo, ['admin', 'viewer', 'cluster-admin', 'anonymous']],
-  ['another ConfigMap', core('get', 'configmaps', { namespace: 'kube-public', name: 'other' }), ['admin', 'viewer']],
-  ['list ConfigMaps', core('list', 'configmaps', { namespace: 'kube-public' }), ['admin', 'viewer']],
+  ['secrets', secrets, ['admin', 'operator']],
+  ['secrets of all namespaces', core('list', 'secrets'), ['admin', 'operator']],
+  ['secrets of another namespace', core('list', 'secrets', { namespace: 'default' }), ['admin']],
+  ['make tokens as secrets', core('create', 'secrets', { namespace: 'kube-system' }), ['admin', 'operator']],
+  ['cluster-info', clusterInfo, ['admin', 'operator', 'viewer', 'cluster-admin', 'anonymous']],
+  ['another ConfigMap', core('get', 'configmaps', { namespace: 'kube-public', name: 'other' }), readers],
+  ['list ConfigMaps', core('list', 'configmaps', { namespace: 'kube-public' }), readers],
+  ['import a ConfigMap', core('create', 'configmaps', { namespace: 'kube-system' }), ['admin']],
+  ['kubeadm-config', system('kubeadm-config'), [...readers, 'node', 'kubeadm']],
+  ['kubelet-config', system('kubelet-config'), [...readers, 'node', 'kubeadm']],
+  ['kube-proxy', system('kube-proxy'), readers],
+  [
+    'kube-root-ca.crt',
+    core('get', 'configmaps', { namespace: 'default', name: 'kube-root-ca.crt' }),
+    [...readers, 'node', 'bootstrapper', 'kubeadm', 'member', 'plain'],
+  ],
   ['events', core('list', 'events', { namespace: 'default' }), ['admin', 'operator', 'viewer', 'cluster-admin']],
   ['write events', core('create', 'events', { namespace: 'default' }), ['admin', 'cluster-admin']],
   [

@@ -21,3 +21,9 @@ export function humanDuration(ms: number): string {
 function pair(coarse: number, coarseUnit: string, fine: number, fineUnit: string): string {
   return fine === 0 ? `${String(coarse)}${coarseUnit}` : `${String(coarse)}${coarseUnit}${String(fine)}${fineUnit}`;
 }
+
+/** The Age of a table's row: the time from `created` (RFC 3339) to `now` (milliseconds). */
+export function ageOf(created: string | undefined, now: number): string {
+  const at = Date.parse(created ?? '');
+  return Number.isNaN(at) ? '<unknown>' : humanDuration(now - at);
+}

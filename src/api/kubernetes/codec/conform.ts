@@ -90,10 +90,7 @@ function map(value: unknown, shape: Extract<Shape, { kind: 'map' }>, place: Plac
   notes.keys += entries.length;
   // fromEntries defines own properties, so that a key `__proto__` is only a key.
   return Object.fromEntries(
-    entries.map(([key, item]) => [
-      key,
-      valueOf(item, shape.of, place, notes) ?? (shape.of.kind === 'string' ? '' : []),
-    ]),
+    entries.map(([key, item]) => [key, valueOf(item, shape.of, place, notes) ?? (shape.of.kind === 'list' ? [] : '')]),
   );
 }
 

@@ -82,6 +82,21 @@ const messages: Readonly<Record<string, Readonly<Record<string, FieldSpec>>>> = 
     status: [3, 'CertificateSigningRequestStatus'],
   },
   CertificateSigningRequestList: { metadata: [1, 'ListMeta'], items: [2, 'CertificateSigningRequest', 'repeated'] },
+  Secret: {
+    metadata: [1, 'ObjectMeta'],
+    data: [2, 'bytes', 'map'],
+    type: [3, 'string'],
+    stringData: [4, 'string', 'map'],
+    immutable: [5, 'bool'],
+  },
+  SecretList: { metadata: [1, 'ListMeta'], items: [2, 'Secret', 'repeated'] },
+  ConfigMap: {
+    metadata: [1, 'ObjectMeta'],
+    data: [2, 'string', 'map'],
+    binaryData: [3, 'bytes', 'map'],
+    immutable: [4, 'bool'],
+  },
+  ConfigMapList: { metadata: [1, 'ListMeta'], items: [2, 'ConfigMap', 'repeated'] },
   Preconditions: { uid: [1, 'string'], resourceVersion: [2, 'string'] },
   DeleteOptions: {
     gracePeriodSeconds: [1, 'int64'],

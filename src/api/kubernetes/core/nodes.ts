@@ -41,7 +41,11 @@ export const coreNodes: ResourceKind = {
     humanDuration(now - Date.parse(metadata.creationTimestamp)),
   ],
   fields: {},
-  open: (api, identity) => (identity.node === undefined ? everyNode(api) : ownNode(api, identity.node)),
+  open: (api, identity) => {
+    // A join asks whether there is a node of its name already, and goes on where there is none.
+    if (identity.roles.includes('bootstrapper')) return { get: () => Promise.resolve(undefined) };
+    return identity.node === undefined ? everyNode(api) : ownNode(api, identity.node);
+  },
 };
 
 function everyNode({ nodes }: Api): ResourceBackend {

@@ -3,7 +3,7 @@ import { secrets } from '../core/secrets.js';
 import type { ResourceKind } from './types.js';
 
 /** Every kind of plain objects that is served. Routes, discovery and OpenAPI follow from it. */
-export const plainKinds: readonly ResourceKind[] = [nodeKind];
+export const plainKinds: readonly ResourceKind[] = [secrets, nodeKind];
 
 export function findKind(group: string, resource: string): ResourceKind | undefined {
   return plainKinds.find((kind) => kind.group === group && kind.resource === resource);
