@@ -29,6 +29,7 @@ export type ScrapeGauges = {
   requestsHeld: Gauge;
   signing: Gauge<'state'>;
   cleaningPaused: Gauge;
+  eventLoopDelay: Gauge<'quantile'>;
 };
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -139,6 +140,12 @@ function scrapeGauges(registers: Registry[]): ScrapeGauges {
       name: 'rotunda_signing_queue',
       help: 'Submitted requests that are being worked on (running), and that wait for it (waiting).',
       labelNames: ['state'] as const,
+      registers,
+    }),
+    eventLoopDelay: new Gauge({
+      name: 'rotunda_event_loop_delay_seconds',
+      help: 'How late the event loop was since the last scrape; about 0.01 when idle.',
+      labelNames: ['quantile'] as const,
       registers,
     }),
     cleaningPaused: new Gauge({

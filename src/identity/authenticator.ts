@@ -11,7 +11,7 @@ import { findCertificateUse } from '../store/queries/certificate-use.js';
 import type { Store } from '../store/types.js';
 import { identityOf, identityRings } from './certificate-identity.js';
 import { createPathVerifier, type PathVerifier, unauthorized, type VerifiedCertificate } from './certificate-path.js';
-import { recordFirstUse } from './first-use.js';
+import { recordFirstUse, refuseRevoked } from './first-use.js';
 import type { FrontProxies } from './front-proxy.js';
 import { createLru, type Lru } from './lru.js';
 import type { ProxiedIdentities } from './proxied-identity.js';
@@ -161,6 +161,7 @@ async function admit(room: Room, der: Buffer, chain: readonly Buffer[]): Promise
   const entry: Entry = { verified, identity, commonName };
   const problem = problemOf(room, entry);
   if (problem !== undefined) throw unauthorized(problem);
+  if (record !== undefined) refuseRevoked(record);
   if (record?.first_used_at === null) await recordFirstUse(room, record, room.clock.now().getTime());
   return entry;
 }

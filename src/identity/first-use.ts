@@ -32,3 +32,11 @@ async function record(
   const row = await findEtcdMember(tx.db, cluster, member);
   if (row?.state === 'expected') await markMemberJoined(tx.db, cluster, member, tx.nextRevision());
 }
+
+/**
+ * Throws 'unauthorized' for a certificate that was revoked. Its ban says so as long as it may be valid; this also holds
+ * when a clock that was set back makes an expired one valid again.
+ */
+export function refuseRevoked({ serial, revoked_at: revokedAt }: CertificateUseRow): void {
+  if (revokedAt !== null) throw unauthorized(`certificate ${serial} was revoked`);
+}

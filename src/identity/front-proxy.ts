@@ -7,7 +7,7 @@ import { RotundaError } from '../errors.js';
 import { findCertificateUse } from '../store/queries/certificate-use.js';
 import type { Store } from '../store/types.js';
 import { unauthorized, verifyPath } from './certificate-path.js';
-import { recordFirstUse } from './first-use.js';
+import { recordFirstUse, refuseRevoked } from './first-use.js';
 import type { FrontProxySource, FrontProxyTrust, HeaderNames } from './front-proxy-source.js';
 import { claimedUser, type ClaimedUser, hasHeader } from './request-headers.js';
 import type { TokenAuthentication } from './tokens.js';
@@ -167,6 +167,7 @@ async function settle(room: Room, ring: string, { serial, fingerprint }: Certifi
   if (record === undefined) return;
   if (record.fingerprint !== fingerprint || record.ring !== ring)
     throw unauthorized(`the inventory knows serial ${serial} as another certificate`);
+  refuseRevoked(record);
   if (record.first_used_at === null) await recordFirstUse(room, record, room.clock.now().getTime());
 }
 

@@ -1,7 +1,10 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 import type { Context } from '../context.js';
 import { countHeldRequests } from '../store/queries/requests.js';
+import { createStoreProbe } from './store-probe.js';
 
 /** Rows that a scrape counts leaves for, with the label that names each. */
 const horizons = [
@@ -18,11 +21,12 @@ export function registerHealth(app: FastifyInstance, context: Context, readiness
     answer(request, reply, [['ping', undefined]]);
   app.get('/livez', live);
   app.get('/healthz', live);
+  const probe = createStoreProbe(context);
   app.get('/readyz', async (request, reply) => {
     const checks: Check[] = [
       ['ping', undefined],
       ['shutdown', readiness.draining() ? 'the service is shutting down' : undefined],
-      ['store', await storeProblem(context)],
+      ['store', await probe.problem()],
     ];
     return answer(request, reply, checks);
   });
@@ -30,6 +34,7 @@ export function registerHealth(app: FastifyInstance, context: Context, readiness
     await reply.type(context.metrics.contentType).send(await context.metrics.render());
   });
   fillGauges(context);
+  measureLoop(app, context);
 }
 
 type Check = readonly [name: string, problem: string | undefined];
@@ -46,16 +51,6 @@ function answer(request: FastifyRequest, reply: FastifyReply, checks: readonly C
     .code(failed ? 500 : 200)
     .type('text/plain; charset=utf-8')
     .send(text);
-}
-
-async function storeProblem(context: Context): Promise<string | undefined> {
-  try {
-    await context.store.ping();
-    return undefined;
-  } catch (error) {
-    context.logger.warn({ err: error }, 'the store does not answer');
-    return 'the store does not answer';
-  }
 }
 
 function fillGauges(context: Context): void {
@@ -80,5 +75,22 @@ function fillGauges(context: Context): void {
       const notAfter = Math.max(...authority.certificates.map((certificate) => certificate.facts.notAfter));
       gauges.authorityExpiry.set({ ring: authority.ring, authority: authority.ski }, notAfter / 1000);
     }
+  });
+}
+
+/** How long work waits for the event loop, since the last scrape. */
+function measureLoop(app: FastifyInstance, { metrics }: Context): void {
+  const delay = monitorEventLoopDelay({ resolution: 10 });
+  delay.enable();
+  app.addHook('onClose', () => {
+    delay.disable();
+    return Promise.resolve();
+  });
+  metrics.onScrape(({ eventLoopDelay }) => {
+    for (const quantile of [50, 99])
+      eventLoopDelay.set({ quantile: `0.${String(quantile)}` }, delay.percentile(quantile) / 1e9);
+    eventLoopDelay.set({ quantile: '1' }, delay.max / 1e9);
+    delay.reset();
+    return Promise.resolve();
   });
 }

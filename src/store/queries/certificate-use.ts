@@ -17,6 +17,7 @@ export type CertificateUseRow = Pick<
   | 'requester'
   | 'issued_at'
   | 'first_used_at'
+  | 'revoked_at'
 >;
 
 const columns = [
@@ -32,6 +33,7 @@ const columns = [
   'requester',
   'issued_at',
   'first_used_at',
+  'revoked_at',
 ] as const;
 
 const bySerial = prepared((db, parameters: { serial: string }) =>
