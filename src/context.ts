@@ -97,7 +97,7 @@ async function wire(base: Base, overrides: ContextOverrides): Promise<Context> {
   });
   const common = { store, clock, random, audit, bans, ...fleet };
   const attachment = await createAttachment({ config, ca, store, clock, audit, kek, logger });
-  const tokens = createTokens({ ...common, kek, created: attachment.tokenCreated });
+  const tokens = createTokens({ ...common, kek, created: (...given) => attachment.tokenCreated(...given) });
   const { profiles, nodeApproval, retention, limits } = config;
   const sources = frontProxySources(base, ca, attachment.frontProxy);
   const accessReviewer = overrides.accessReviewer ?? attachment.reviewer;

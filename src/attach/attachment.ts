@@ -6,13 +6,17 @@ import type { AccessReviewer } from '../identity/access-reviewer.js';
 import type { FrontProxySource } from '../identity/front-proxy-source.js';
 import type { Token, Tokens } from '../identity/types.js';
 import type { OwnCertificateParts } from '../service/own-certificate.js';
+import { createLease, type Lease } from '../store/lease.js';
 import type { Store, WriteTx } from '../store/types.js';
 import { accessReviewer } from './access-reviews.js';
-import { caBundleSink, manualSinkBlocker, type SinkState } from './ca-bundle-sink.js';
-import { clusterCredential } from './credential.js';
-import { watchFrontProxy } from './front-proxy-watch.js';
-import { type AttachmentDraft, type AttachmentRecord, createAttachmentStore } from './record.js';
-import { createTokenSecrets, type TokenSecretCounts } from './token-secrets.js';
+import { type CaBundleSink, caBundleSink, manualSinkBlocker, type SinkState } from './ca-bundle-sink.js';
+import { type ClusterCredential, clusterCredential } from './credential.js';
+import { type FrontProxyWatch, watchFrontProxy } from './front-proxy-watch.js';
+import { type AttachmentDraft, type AttachmentRecord, type AttachmentStore, createAttachmentStore } from './record.js';
+import { createTokenSecrets, type TokenSecretCounts, type TokenSecrets } from './token-secrets.js';
+
+/** Three rounds of the service's recurring duties. */
+const leaseMs = 45_000;
 
 export type AttachmentOptions = OwnCertificateParts & {
   readonly config: Pick<Config, 'dataDir' | 'topology' | 'kubernetes'>;
@@ -57,43 +61,31 @@ export type Attachment = {
   stop(): Promise<void>;
 };
 
+type Room = {
+  readonly options: AttachmentOptions;
+  readonly logger: Logger;
+  readonly record: AttachmentStore;
+  readonly credential: ClusterCredential;
+  readonly sink: CaBundleSink;
+  readonly secrets: TokenSecrets;
+  readonly frontProxy: FrontProxyWatch;
+  readonly lease: Lease;
+  /** Why the credential cannot be used. */
+  problem: string | undefined;
+};
+
 /** Wires it; nothing is read or asked before `keep`, but for the record. */
 export async function createAttachment(options: AttachmentOptions): Promise<Attachment> {
-  const { config, ca, store, kek } = options;
-  const logger = options.logger.child({ component: 'attachment' });
-  const record = createAttachmentStore(options);
-  const credential = clusterCredential({
-    ...options,
-    dataDir: config.dataDir,
-    configured: config.kubernetes.kubeconfig,
-    clientRing: config.topology.kubernetesClient,
-  });
-  const bundle = (): ReturnType<typeof ca.bundle> => ca.bundle(config.topology.kubernetesServer);
-  const sink = caBundleSink({ bundle, logger });
-  const secrets = createTokenSecrets({ store, kek, logger });
-  const frontProxy = watchFrontProxy(logger);
+  const room = roomOf(options);
+  const { record, credential, secrets, sink, frontProxy } = room;
+  const { topology, kubernetes } = options.config;
   const listeners: (() => void)[] = [];
   const changed = (): void => listeners.forEach((listener) => listener());
-  let problem: string | undefined;
   await record.refresh();
-  const keep = async (tokens: Pick<Tokens, 'get'>): Promise<void> => {
-    const known = await record.refresh();
-    try {
-      await credential.keep(known);
-      problem = undefined;
-    } catch (error) {
-      problem = error instanceof Error ? error.message : String(error);
-      logger.warn({ err: error }, 'the credential for the API server cannot be used');
-    }
-    const client = credential.client();
-    frontProxy.follow(client);
-    await sink.keep(client, known);
-    if (client !== undefined) await secrets.keep(client, tokens);
-  };
   return {
     frontProxy: frontProxy.source,
-    reviewer: accessReviewer(credential.client),
-    servingNames: record.servingNames,
+    reviewer: accessReviewer(() => credential.client()),
+    servingNames: () => record.servingNames(),
     onChange: (listener) => void listeners.push(listener),
     set: async (draft, actor) => {
       await record.set(draft, actor);
@@ -105,32 +97,71 @@ export async function createAttachment(options: AttachmentOptions): Promise<Atta
       return removed;
     },
     tokenCreated: async (tx, token, secret) => {
-      if (record.current() === undefined && config.kubernetes.kubeconfig === undefined) return;
+      if (record.current() === undefined && kubernetes.kubeconfig === undefined) return;
       await secrets.note(tx, token, secret);
       tx.onCommit(changed);
     },
-    status: async () => {
-      const known = await record.refresh();
-      const notAfter = credential.notAfter();
-      const state = credential.client() === undefined ? 'none' : problem === undefined ? 'ready' : 'failing';
-      return {
-        record: known,
-        servingRing: config.topology.kubernetesServer,
-        credential: {
-          state,
-          ...(notAfter === undefined ? {} : { notAfter }),
-          ...(problem === undefined ? {} : { problem }),
-        },
-        sink: sink.state(),
-        frontProxyProblem: frontProxy.problem(),
-        tokenSecrets: await secrets.counts(),
-      };
-    },
-    keep,
-    blocker: () => manualSinkBlocker(sink.state(), bundle().generation),
+    status: () => statusOf(room),
+    keep: (tokens) => keep(room, tokens),
+    blocker: () => manualSinkBlocker(sink.state(), options.ca.bundle(topology.kubernetesServer).generation),
     stop: async () => {
       await frontProxy.stop();
       await credential.close();
     },
+  };
+}
+
+function roomOf(options: AttachmentOptions): Room {
+  const { config, ca, store, kek, clock } = options;
+  const { dataDir, kubernetes, topology } = config;
+  const logger = options.logger.child({ component: 'attachment' });
+  const own = { dataDir, configured: kubernetes.kubeconfig, clientRing: topology.kubernetesClient };
+  return {
+    options,
+    logger,
+    record: createAttachmentStore(options),
+    credential: clusterCredential({ ...options, ...own }),
+    sink: caBundleSink({ bundle: () => ca.bundle(topology.kubernetesServer), logger }),
+    secrets: createTokenSecrets({ store, kek, logger }),
+    frontProxy: watchFrontProxy(logger),
+    lease: createLease({ store, clock, name: 'attachment', ttlMs: leaseMs }),
+    problem: undefined,
+  };
+}
+
+async function keep(room: Room, tokens: Pick<Tokens, 'get'>): Promise<void> {
+  const { record, credential, logger, frontProxy, sink, secrets, lease } = room;
+  const known = await record.refresh();
+  try {
+    await credential.keep(known);
+    room.problem = undefined;
+  } catch (error) {
+    room.problem = error instanceof Error ? error.message : String(error);
+    logger.warn({ err: error }, 'the credential for the API server cannot be used');
+  }
+  const client = credential.client();
+  frontProxy.follow(client);
+  if (known === undefined && client === undefined) return sink.keep(undefined, undefined);
+  // All replicas look; one writes, so that none writes back what another has just replaced.
+  const leads = (await lease.take()) !== undefined;
+  await sink.keep(client, known, { readOnly: !leads });
+  if (client !== undefined && leads) await secrets.keep(client, tokens);
+}
+
+async function statusOf(room: Room): Promise<AttachmentStatus> {
+  const { record, credential, sink, frontProxy, secrets, options, problem } = room;
+  const notAfter = credential.notAfter();
+  const state = credential.client() === undefined ? 'none' : problem === undefined ? 'ready' : 'failing';
+  return {
+    record: await record.refresh(),
+    servingRing: options.config.topology.kubernetesServer,
+    credential: {
+      state,
+      ...(notAfter === undefined ? {} : { notAfter }),
+      ...(problem === undefined ? {} : { problem }),
+    },
+    sink: sink.state(),
+    frontProxyProblem: frontProxy.problem(),
+    tokenSecrets: await secrets.counts(),
   };
 }

@@ -19,8 +19,12 @@ export type SinkState = {
 };
 
 export type CaBundleSink = {
-  /** Writes the bundle if it is another one. Never rejects: what went wrong is in the state. */
-  keep(client: ClusterClient | undefined, record: AttachmentRecord | undefined): Promise<void>;
+  /** Writes the bundle if it is another one, unless another replica does. Never rejects: what went wrong is in the state. */
+  keep(
+    client: ClusterClient | undefined,
+    record: AttachmentRecord | undefined,
+    options?: { readonly readOnly?: boolean },
+  ): Promise<void>;
   state(): SinkState | undefined;
 };
 
@@ -32,7 +36,7 @@ export function caBundleSink(options: { readonly bundle: () => Bundle; readonly 
   let state: SinkState | undefined;
   return {
     state: () => state,
-    keep: async (client, record) => {
+    keep: async (client, record, { readOnly = false } = {}) => {
       if (record === undefined) {
         state = undefined;
         return;
@@ -43,9 +47,10 @@ export function caBundleSink(options: { readonly bundle: () => Bundle; readonly 
         return;
       }
       try {
-        const written = await write(client, record, pem);
+        const written = await write(client, record, { pem, readOnly });
         if (written === 'written') logger.info({ digest, generation }, 'wrote the bundle into the APIService');
-        state = { state: written === 'detached' ? 'detached' : 'in-step', generation };
+        if (written === 'left') state = { state: 'behind', generation, problem: 'another replica writes it' };
+        else state = { state: written === 'detached' ? 'detached' : 'in-step', generation };
       } catch (error) {
         logger.warn({ err: error }, 'the bundle could not be written into the APIService; it is tried again');
         state = { state: 'behind', generation, problem: error instanceof Error ? error.message : String(error) };
@@ -57,13 +62,14 @@ export function caBundleSink(options: { readonly bundle: () => Bundle; readonly 
 async function write(
   client: ClusterClient,
   { service }: AttachmentRecord,
-  pem: string,
-): Promise<'written' | 'same' | 'detached'> {
+  { pem, readOnly }: { readonly pem: string; readonly readOnly: boolean },
+): Promise<'written' | 'same' | 'detached' | 'left'> {
   const found = await certificatesApi(client);
   const backend = backendOf(found);
   if (backend?.name !== service.name || backend.namespace !== service.namespace) return 'detached';
   const caBundle = Buffer.from(pem).toString('base64');
   if (found.spec.caBundle === caBundle) return 'same';
+  if (readOnly) return 'left';
   // With the version, so that somebody who gives the group back in between is not overwritten.
   const { resourceVersion } = found.metadata;
   await client.patch(path, { metadata: { resourceVersion }, spec: { caBundle } });

@@ -19,6 +19,7 @@ export type ClusterObject = {
 };
 
 export type WatchEvent<T> = { readonly type: string; readonly object: T };
+type ObjectList<T> = { readonly items: readonly T[]; readonly resourceVersion: string };
 type Query = Readonly<Record<string, string | number>>;
 
 /**
@@ -30,7 +31,7 @@ export type ClusterClient = {
   /** Undefined where there is no such object. */
   get<T>(path: string): Promise<T | undefined>;
   /** All pages of a list, and the version that a watch goes on from. */
-  list<T>(path: string, query?: Query): Promise<{ items: T[]; resourceVersion: string }>;
+  list<T>(path: string, query?: Query): Promise<ObjectList<T>>;
   create<T>(path: string, object: unknown): Promise<T>;
   replace<T>(path: string, object: unknown): Promise<T>;
   /** A JSON merge patch. */
@@ -38,7 +39,7 @@ export type ClusterClient = {
   /** True when there was such an object; with `uid` only that very one is deleted. */
   remove(path: string, uid?: string): Promise<boolean>;
   /** Events until the server ends the watch or `signal` aborts. */
-  watch<T>(path: string, query: Query, signal: AbortSignal): AsyncGenerator<WatchEvent<T>>;
+  watch<T extends ClusterObject>(path: string, query: Query, signal: AbortSignal): AsyncGenerator<WatchEvent<T>>;
   close(): Promise<void>;
 };
 
@@ -69,7 +70,7 @@ export function createClusterClient(config: Kubeconfig, options: { readonly time
       };
       return (await orUndefined(json('DELETE', path, { body }))) !== undefined;
     },
-    watch: async function* <T>(path: string, query: Query, signal: AbortSignal) {
+    watch: async function* <T extends ClusterObject>(path: string, query: Query, signal: AbortSignal) {
       const answer = await call('GET', path, { query: { ...query, watch: 'true' }, signal, endless: true });
       for await (const line of linesOf(answer.body)) yield JSON.parse(line) as WatchEvent<T>;
     },
@@ -139,7 +140,7 @@ async function textOf(answer: Answer): Promise<string> {
   return answer.body.text();
 }
 
-async function listAll<T>(json: Json, path: string, query: Query): Promise<{ items: T[]; resourceVersion: string }> {
+async function listAll<T>(json: Json, path: string, query: Query): Promise<ObjectList<T>> {
   type Page = { items?: T[] | null; metadata: { continue?: string; resourceVersion?: string } };
   const items: T[] = [];
   for (let cursor: string | undefined; ;) {

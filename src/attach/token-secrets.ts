@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 
 import type { KeyEncryptionKey } from '../ca/types.js';
 import { RotundaError } from '../errors.js';
+import { kubeadmNodeGroup } from '../identity/token-format.js';
 import type { Token, Tokens } from '../identity/types.js';
 import {
   deleteTokenSecret,
@@ -106,7 +107,10 @@ function nameOf(id: string): string {
   return `bootstrap-token-${id}`;
 }
 
-/** As upstream's bootstrap token authenticator reads it; without an expiration it lives until it is deleted. */
+/**
+ * As upstream's bootstrap token authenticator reads it; without an expiration it lives until it is deleted. A token
+ * without groups of its own gets kubeadm's: by that group the cluster's RBAC lets nodes ask for certificates.
+ */
 function secretOf(token: Token, secret: string): ClusterObject & { readonly stringData: Record<string, string> } {
   const { id, groups, usages, description, expiresAt } = token;
   return {
@@ -118,7 +122,7 @@ function secretOf(token: Token, secret: string): ClusterObject & { readonly stri
       'token-id': id,
       'token-secret': secret,
       ...Object.fromEntries(usages.map((usage) => [`usage-bootstrap-${usage}`, 'true'])),
-      ...(groups.length === 0 ? {} : { 'auth-extra-groups': groups.join(',') }),
+      'auth-extra-groups': (groups.length === 0 ? [kubeadmNodeGroup] : groups).join(','),
       ...(description === '' ? {} : { description }),
       ...(expiresAt === undefined ? {} : { expiration: `${new Date(expiresAt).toISOString().slice(0, 19)}Z` }),
     },

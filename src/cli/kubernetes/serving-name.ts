@@ -19,7 +19,7 @@ export function servingCertificate(
       resolve({ notAfter: new Date(end).toISOString(), names: subjectaltname.split(', ') });
       socket.end();
     });
-    socket.on('error', (error) => {
+    socket.on('error', (error: Error) => {
       resolve({ problem: error.message });
     });
     socket.on('timeout', () => {
