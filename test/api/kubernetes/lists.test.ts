@@ -39,6 +39,19 @@ describeEachDatabase('lists', (newDatabase) => {
     }
   }
 
+  it('of nothing are at a version that a watch can go on from', () =>
+    withService(async (client, service) => {
+      const empty = await list(client, '');
+      expect(Number(empty.metadata.resourceVersion)).toBeGreaterThan(0);
+      await create(client, 'b');
+      await create(client, 'a');
+      await client.send('DELETE', `${csrPath}/b`);
+      const query = `?watch=true&resourceVersion=${empty.metadata.resourceVersion}`;
+      const watch = await openWatch(service.url + csrPath + query, { dispatcher: client.agent });
+      expect((await watch.until(3)).map(shapeOf)).toEqual(['ADDED b', 'ADDED a', 'DELETED b']);
+      watch.close();
+    }));
+
   it('in pages are one list as it was at the first page, whatever is written between them', () =>
     withService(async (client) => {
       for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await create(client, name);

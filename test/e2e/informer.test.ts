@@ -1,0 +1,3 @@
+import { describeInformers } from '../support/informer-churn.js';
+
+describeInformers(1);
