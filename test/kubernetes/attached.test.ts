@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { inProcess } from '../cli/rotunda.js';
+import { freePorts } from '../support/etcd.js';
+import { describeWithKubernetes } from '../support/kubernetes/binaries.js';
+import { type Cluster, CLUSTER_NEEDS, startCluster } from '../support/kubernetes/cluster.js';
+import { KUBELET_LOG, kubeadmJoin } from '../support/kubernetes/kubeadm.js';
+import { expectOk, kubeadmInitPhases } from '../support/kubernetes/kubeadm-cluster.js';
+import { hostAddress, type Machine, startMachine } from '../support/kubernetes/machine.js';
+import { currentCertificate, kubeletConfiguration, startContainerd, startNode } from '../support/kubernetes/node.js';
+import { until } from '../support/kubernetes/program.js';
+import { administrator, type Administrator } from '../support/kubernetes/rotunda.js';
+
+/** The controllers of a cluster that joining needs. Those that approve and sign are Rotunda's now. */
+const controllers = [
+  'bootstrap-signer-controller',
+  'token-cleaner-controller',
+  'root-ca-certificate-publisher-controller',
+  'serviceaccount-controller',
+].join(',');
+
+type NodeObject = { readonly status: { readonly addresses?: readonly { readonly address: string }[] } };
+
+describeWithKubernetes(
+  [...CLUSTER_NEEDS, 'machine', 'containerd', 'kubelet', 'kubeadm'],
+  'a kubeadm cluster whose certificates.k8s.io is Rotunda',
+  () => {
+    const undo: (() => Promise<void>)[] = [];
+    const address = hostAddress() ?? '';
+    let cluster: Cluster;
+    let admin: Administrator;
+
+    const machine = async (name: string): Promise<Machine> => {
+      const started = await startMachine({ name, dir: cluster.dir });
+      undo.push(() => started.stop());
+      return started;
+    };
+
+    const rotunda = async (...args: string[]): Promise<void> => {
+      const given = ['--kubeconfig', cluster.rotunda.kubeconfig, '--cluster-kubeconfig', cluster.kubeconfig];
+      const { code, out, err } = await inProcess(['kubernetes', ...args, ...given, '-o', 'json']);
+      expect(code, `${out}${err}`).toBe(0);
+    };
+
+    beforeAll(async () => {
+      // kubeadm speaks to the API server of its own machine by the address that it announces.
+      cluster = await startCluster({ controllers, apiServerArgs: ['--bind-address=0.0.0.0'] });
+      undo.push(() => cluster.stop());
+      admin = administrator(cluster.rotunda);
+      const [port = 0, healthzPort = 0] = await freePorts(2);
+      await kubeadmInitPhases(cluster, await machine('cp1'), kubeletConfiguration({ port, healthzPort }));
+      await rotunda('attach');
+    }, 400_000);
+
+    afterAll(async () => {
+      for (const step of undo.reverse()) await step();
+    });
+
+    /** Through the API server, which verifies the kubelet's serving certificate. */
+    const healthOf = (name: string): Promise<string | undefined> =>
+      cluster
+        .send('GET', `/api/v1/nodes/${name}/proxy/healthz`)
+        .then(({ status, text }) => (status === 200 ? text : undefined));
+
+    it('lets a kubelet join through the API server, as a node', async () => {
+      const token = await admin.token({ name: 'worker-1', addresses: [address] });
+      await until('the token at the API server', async () => {
+        const answer = await cluster.send(
+          'GET',
+          `/api/v1/namespaces/kube-system/secrets/bootstrap-token-${token.slice(0, 6)}`,
+        );
+        return answer.status === 200 || undefined;
+      });
+      const bootstrap = { server: cluster.url, ca: cluster.pki.bundles.kubernetes, token };
+      const node = await startNode({ name: 'worker-1', dir: cluster.dir, bootstrap });
+      undo.push(() => node.stop());
+      await node.obtained('client');
+      await node.obtained('server');
+      const registered = await cluster.send('GET', '/api/v1/nodes/worker-1');
+      expect(registered.json<NodeObject>().status.addresses?.map((one) => one.address)).toContain(address);
+      expect(await until('the kubelet through the API server', () => healthOf('worker-1'))).toBe('ok');
+    });
+
+    it('lets kubeadm join run to its end', async () => {
+      const joining = await machine('worker-2');
+      await startContainerd(joining);
+      const token = await admin.token({ name: 'worker-2', addresses: [address] });
+      const endpoint = new URL(cluster.url).host;
+      const ended = await kubeadmJoin(joining, { endpoint, token, pins: [] });
+      expectOk(`kubeadm join (${KUBELET_LOG})`, ended);
+      expect(ended.stdout).toContain('This node has joined the cluster');
+      expect(currentCertificate(joining, 'client')?.subject).toBe('O=system:nodes\nCN=system:node:worker-2');
+    });
+
+    it('goes on without Rotunda once it is detached', async () => {
+      await rotunda('detach');
+      const { spec } = (
+        await cluster.send('GET', '/apis/apiregistration.k8s.io/v1/apiservices/v1.certificates.k8s.io')
+      ).json<{ spec: Record<string, unknown> }>();
+      expect(spec['service']).toBeUndefined();
+      expect(await until('the kubelet through the API server', () => healthOf('worker-1'))).toBe('ok');
+    });
+  },
+);
