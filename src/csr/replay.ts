@@ -94,12 +94,14 @@ async function replay(parts: Parts, options: ReplayOptions): Promise<Replay> {
     ...{ requests: 0, changed: 0, ofToday: 0, omitted: 0 },
   };
   let truncated = false;
+  let seen = 0;
   for await (const question of questionsSince(parts.store, options.since)) {
     truncated = run.answers.size >= mostQuestions && !run.answers.has(question.digest);
     if (truncated) break;
     const answer = run.answers.get(question.digest) ?? (await ask(run, question));
     if (answer !== undefined) count(run, question, answer);
-    if (run.answers.size % breathEvery === 0) await breathe();
+    seen += 1;
+    if (seen % breathEvery === 0) await breathe();
   }
   const { requests, changed, ofToday, omitted, before, after, changes } = run;
   return { requests, questions: run.answers.size, changed, ofToday, truncated, before, after, changes, omitted };

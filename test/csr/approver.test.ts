@@ -52,7 +52,12 @@ testRows('as upstream approves', [
     'system:bootstrap:abcdef may not create certificatesigningrequests/nodeclient',
   ),
   row('a cluster administrator, who may do anything', facts(clusterAdmin, upstream), 'approve', approved),
-  row('an administrator of the service', facts(administrator, upstream), 'approve', approved),
+  row(
+    'an administrator of the service, who is no user of the cluster',
+    facts(administrator, upstream),
+    'hold',
+    'approved by a person',
+  ),
   row('a user without nodeclient waits', facts(plain, upstream), 'hold', 'approved by a person when a person asks'),
   row('other usages are not recognized', facts(unbound, upstream), 'hold', 'usages did not match', {
     usages: ['client auth'],
