@@ -9,6 +9,7 @@ import { Command } from 'commander';
 import { type ServiceProcess, startServiceProcess } from '../test/support/service-process.js';
 import { benchBareHttps } from './bare-https.js';
 import { benchBootstrap } from './bootstrap.js';
+import { benchDenied } from './denied.js';
 import { floorRows, measureFloor } from './floor.js';
 import { benchHttps } from './https.js';
 import { benchIdleWatches } from './idle-watches.js';
@@ -23,8 +24,9 @@ const options = new Command('bench')
   .option('--bootstraps <n>', 'kubelets for (c)', Number, 1500)
   .option('--storm <n>', 'kubelets that bootstrap all at once for (d)', Number, 5000)
   .option('--watches <n>', 'idle watches for (e)', Number, 5000)
+  .option('--denied <n>', 'denied retries a minute for (f)', Number, 10_000)
   .parse()
-  .opts<{ certificates: number; bootstraps: number; storm: number; watches: number }>();
+  .opts<{ certificates: number; bootstraps: number; storm: number; watches: number; denied: number }>();
 
 execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });
 const floor = measureFloor();
@@ -61,5 +63,9 @@ await withService(async (service) => {
 });
 await withService(async (service) => {
   sections.push({ title: '(e) kubelets that wait', rows: await benchIdleWatches(service, options.watches) });
+});
+sections.push({
+  title: '(f) kubelets that are denied and ask again for ever',
+  rows: await benchDenied({ kubelets: 500, perMinute: options.denied, seconds: 15 }),
 });
 report(sections, path.join(root, 'bench', 'results'));

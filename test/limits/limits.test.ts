@@ -94,9 +94,7 @@ describeEachDatabase('limits', (newDatabase) => {
       if (attempt % 6 === 0) await service.service.maintain();
     }
     expect(await storedNow(service)).toBeLessThanOrEqual(12);
-    expect((await service.service.context.metrics.render()).toString()).toContain(
-      'rotunda_limited_total{limit="repeats"}',
-    );
+    expect(await service.service.context.metrics.render()).toContain('rotunda_limited_total{limit="repeats"}');
   });
 
   it('approves a held kubelet at once when what was missing is there, and keeps one held request a node', async () => {
