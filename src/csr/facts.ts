@@ -1,7 +1,10 @@
 import type { ReadCsr } from '../ca/x509/types.js';
 import { RotundaError } from '../errors.js';
 import type { EtcdClusters, EtcdMember, Node, Nodes } from '../fleet/types.js';
-import type { Bans, Identity } from '../identity/types.js';
+import type { AccessReviewer } from '../identity/access-reviewer.js';
+import { authorize } from '../identity/authorize.js';
+import { reviewedIdentity } from '../identity/roles.js';
+import type { Attributes, Bans, Identity } from '../identity/types.js';
 import { isLoopback, namesBeyond } from './rules/names.js';
 import { callingNode, nodeNameOf } from './rules/rule.js';
 import type { MemberFacts, NodeFacts, Profile, RequestFacts } from './types.js';
@@ -11,9 +14,13 @@ export type FactSources = {
   readonly etcd: EtcdClusters;
   readonly bans: Bans;
   readonly nodePolicy: RequestFacts['nodePolicy'];
+  /** Who knows what users of an API server may do; nobody when left out. */
+  readonly accessReviewer?: AccessReviewer;
 };
 
-type Gathered = { -readonly [K in 'node' | 'member' | 'otherMembers' | 'etcdCluster']?: RequestFacts[K] };
+type Gathered = {
+  -readonly [K in 'node' | 'member' | 'otherMembers' | 'etcdCluster' | 'nodeclient']?: RequestFacts[K];
+};
 
 /** Reads what the rules of this profile look at, and nothing else: a bound token and a renewal need no query. */
 export async function gatherFacts(
@@ -35,10 +42,11 @@ export async function gatherFacts(
 async function gathered(sources: FactSources, profile: Profile, csr: ReadCsr, identity: Identity): Promise<Gathered> {
   const { token } = identity;
   switch (profile.approval) {
-    case 'node-client':
-      return token?.kind === 'unbound' && sources.nodePolicy === 'enrolled'
-        ? nodeFacts(sources, nodeNameOf(csr.commonName))
-        : {};
+    case 'node-client': {
+      const looks = token?.kind === 'unbound' && sources.nodePolicy === 'enrolled';
+      const node = looks ? await nodeFacts(sources, nodeNameOf(csr.commonName)) : {};
+      return { ...node, ...(await grantFacts(sources, identity)) };
+    }
     case 'node-serving':
       return nodeFacts(sources, nodeNameOf(csr.commonName));
     case 'control-plane':
@@ -49,6 +57,28 @@ async function gathered(sources: FactSources, profile: Profile, csr: ReadCsr, id
       return clusterFacts(sources.etcd, csr, identity);
     case 'person':
       return {};
+  }
+}
+
+const nodeclient: Attributes = {
+  verb: 'create',
+  group: 'certificates.k8s.io',
+  resource: 'certificatesigningrequests',
+  subresource: 'nodeclient',
+};
+
+/** What upstream's approver asks of the API server, for whom this service's roles do not settle it. */
+async function grantFacts({ accessReviewer, nodePolicy }: FactSources, identity: Identity): Promise<Gathered> {
+  const matters = identity.kind === 'token' ? identity.token?.kind === 'unbound' : nodePolicy === 'upstream';
+  if (identity.proxied === undefined || accessReviewer === undefined || !matters) return {};
+  if (callingNode(identity) !== undefined || authorize(reviewedIdentity(identity), nodeclient).allowed) return {};
+  try {
+    const verdict = await accessReviewer.review(identity, nodeclient);
+    return verdict === undefined ? {} : { nodeclient: verdict.allowed };
+  } catch (error) {
+    // Held until the API server can be asked again.
+    if (error instanceof RotundaError && error.code === 'unavailable') return {};
+    throw error;
   }
 }
 

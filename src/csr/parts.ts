@@ -53,14 +53,15 @@ export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval' | 'accessR
 };
 
 export function partsOf({ profiles, nodeApproval, limits, ...rest }: RequestsOptions): Parts {
+  const accessReviewer = rest.accessReviewer ?? noAccessReviewer;
   return {
     ...rest,
-    accessReviewer: rest.accessReviewer ?? noAccessReviewer,
+    accessReviewer,
     retention: rest.retention ?? upstreamRetention,
     repeats: limits && createRepeats({ limits, clock: rest.clock, metrics: rest.metrics }),
     logger: rest.logger.child({ component: 'requests' }),
     profiles: new Map(profiles.map((profile) => [profile.signerName, profile])),
-    facts: { nodes: rest.nodes, etcd: rest.etcd, bans: rest.bans, nodePolicy: nodeApproval },
+    facts: { nodes: rest.nodes, etcd: rest.etcd, bans: rest.bans, nodePolicy: nodeApproval, accessReviewer },
     busy: new Set(),
     arriving: new Set(),
   };

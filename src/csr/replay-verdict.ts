@@ -92,12 +92,14 @@ async function factsFor(
   const identity = identityThen(requester, spec, token);
   const nodePolicy = policy.nodeApproval;
   if (mode === 'recorded' && recorded !== undefined && wereSeen(recorded, profile, { token, nodePolicy })) {
-    const { node, member, otherMembers, etcdCluster, banned } = recorded;
-    const seen = { node: node ?? undefined, member, otherMembers, etcdCluster, banned, token };
+    const { node, member, otherMembers, etcdCluster, banned, nodeclient } = recorded;
+    const seen = { node: node ?? undefined, member, otherMembers, etcdCluster, banned, nodeclient, token };
     return { facts: { identity, now, nodePolicy, ...definedOf(seen) }, ofToday: false };
   }
   const nodes = asBeforeJoining(sources.nodes, now);
-  const facts = await gatherFacts({ ...sources, nodes, nodePolicy }, { profile, csr, identity, now });
+  // Without the API server: thousands of past requests are no reason to ask it.
+  const { etcd, bans } = sources;
+  const facts = await gatherFacts({ nodes, etcd, bans, nodePolicy }, { profile, csr, identity, now });
   return { facts, ofToday: mode === 'recorded' };
 }
 

@@ -17,7 +17,10 @@ export type Requester = {
 };
 
 /** Facts as the rules saw them. A key that is left out was not looked for; null was looked for and not there. */
-export type RecordedFacts = Pick<RequestFacts, 'member' | 'otherMembers' | 'etcdCluster' | 'banned' | 'nodePolicy'> & {
+export type RecordedFacts = Pick<
+  RequestFacts,
+  'member' | 'otherMembers' | 'etcdCluster' | 'banned' | 'nodePolicy' | 'nodeclient'
+> & {
   readonly approval: Profile['approval'];
   readonly node?: NodeFacts | null;
   readonly token?: Omit<TokenFacts, 'claims'>;
@@ -44,7 +47,7 @@ export function seenText(
 }
 
 function recorded(facts: RequestFacts, approval: Profile['approval']): Record<keyof RecordedFacts, unknown> {
-  const { token, node, member, otherMembers, etcdCluster, banned, nodePolicy } = facts;
+  const { token, node, member, otherMembers, etcdCluster, banned, nodePolicy, nodeclient } = facts;
   const looked = approval === 'node-serving' || (approval === 'node-client' && looksForNode(facts));
   return {
     approval,
@@ -55,6 +58,7 @@ function recorded(facts: RequestFacts, approval: Profile['approval']): Record<ke
     otherMembers,
     etcdCluster,
     banned,
+    nodeclient,
   };
 }
 

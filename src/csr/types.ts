@@ -257,6 +257,8 @@ export type RequestFacts = {
   /** Why the identity that the certificate would give is refused everywhere, where it is. */
   readonly banned?: string;
   readonly nodePolicy: 'enrolled' | 'upstream';
+  /** That the caller may create `nodeclient` by the RBAC of the API server that names it; asked where its roles do not say so. */
+  readonly nodeclient?: boolean;
 };
 
 export type NodeFacts = {

@@ -1,4 +1,5 @@
 import { authorize } from '../../identity/authorize.js';
+import { reviewedIdentity } from '../../identity/roles.js';
 import type { Identity, TokenFacts } from '../../identity/types.js';
 import { kubeadmNodeGroup } from '../../identity/token-format.js';
 import type { NodeFacts } from '../types.js';
@@ -35,10 +36,18 @@ const mayBecomeNodeRule: Rule = {
   },
 };
 
-/** The review that upstream's approver asks for: whether the requester may create this subresource of requests. */
-function mayCreate(identity: Identity, subresource: 'nodeclient' | 'selfnodeclient'): boolean {
+/**
+ * The review that upstream's approver asks for: whether the user, by name and groups, may create this subresource of
+ * requests. What the service's own ring gives is no right of a Kubernetes user.
+ */
+function mayCreate(
+  { identity, nodeclient }: RuleInput['facts'],
+  subresource: 'nodeclient' | 'selfnodeclient',
+): boolean {
+  // The RBAC of an API server may say more of its own users.
+  if (subresource === 'nodeclient' && nodeclient === true) return true;
   const [group, resource] = ['certificates.k8s.io', 'certificatesigningrequests'];
-  return authorize(identity, { verb: 'create', group, resource, subresource }).allowed;
+  return authorize(reviewedIdentity(identity), { verb: 'create', group, resource, subresource }).allowed;
 }
 
 function mayNot({ username }: Identity, subresource: string): string {
@@ -46,10 +55,10 @@ function mayNot({ username }: Identity, subresource: string): string {
 }
 
 /** Upstream approves for whoever was given nodeclient, a person too. */
-function personVerdict({ facts: { identity, nodePolicy } }: RuleInput): Verdict {
-  if (nodePolicy === 'upstream' && mayCreate(identity, 'nodeclient'))
+function personVerdict({ facts }: RuleInput): Verdict {
+  if (facts.nodePolicy === 'upstream' && mayCreate(facts, 'nodeclient'))
     return passed(
-      `${identity.username} may create certificatesigningrequests/nodeclient, and any node name is approved, as configured`,
+      `${facts.identity.username} may create certificatesigningrequests/nodeclient, and any node name is approved, as configured`,
     );
   return missing('asked for by a person: another person decides');
 }
@@ -74,7 +83,7 @@ function tokenVerdict(token: TokenFacts, node: string, input: RuleInput): Verdic
 }
 
 function unboundVerdict(token: TokenFacts, node: string, { facts }: RuleInput): Verdict {
-  if (!mayCreate(facts.identity, 'nodeclient')) {
+  if (!mayCreate(facts, 'nodeclient')) {
     return missing(
       `${mayNot(facts.identity, 'nodeclient')}: make the token with the group ${kubeadmNodeGroup}, or approve by hand`,
     );
@@ -98,7 +107,7 @@ function selfVerdict(caller: string, node: string, { profile, facts }: RuleInput
   if (caller !== node)
     return failed(`the node ${quote(caller)} may not ask for a certificate of the node ${quote(node)}`);
   const { ring } = facts.identity;
-  if (profile.approval === 'node-client' && !mayCreate(facts.identity, 'selfnodeclient'))
+  if (profile.approval === 'node-client' && !mayCreate(facts, 'selfnodeclient'))
     return missing(`${mayNot(facts.identity, 'selfnodeclient')}: a person decides`);
   if (profile.approval === 'node-client' && ring !== undefined && ring !== profile.ring) {
     return failed(`an identity of the ring ${ring} cannot become one of the ring ${profile.ring}`);

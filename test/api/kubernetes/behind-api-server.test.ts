@@ -208,6 +208,22 @@ describe('machines', () => {
     expect((await read(direct)).status.certificate).toBeUndefined();
   });
 
+  test('whether a token may make nodes is the API server’s to say, where its groups do not', async () => {
+    const plain: ProxiedUser = { user: 'system:bootstrap:yyyyyy', groups: ['system:bootstrappers'] };
+    await started.service.context.nodes.enrol({ name: 'by-rbac', addresses: [], dnsNames: [] }, await operator());
+    allowed = () => false;
+    const name = await created(ask(plain, signers.kubelet, nodeSubject('by-rbac')));
+    expect((await read(name)).metadata.annotations?.['rotunda.dev/hold-reason']).toContain('nodeclient');
+    asked.length = 0;
+    allowed = () => true;
+    expect(await issued(await created(ask(plain, signers.kubelet, nodeSubject('by-rbac'))))).toContain('BEGIN');
+    expect(asked.map(({ attributes }) => attributes)).toContainEqual({
+      ...{ verb: 'create', group: 'certificates.k8s.io', resource: 'certificatesigningrequests' },
+      subresource: 'nodeclient',
+    });
+    allowed = () => undefined;
+  });
+
   test('a node renews for itself and for no other', async () => {
     const id = await tokenFor('renewing');
     const first = await issued(await created(ask(bootstrap(id), signers.kubelet, nodeSubject('renewing'))));
