@@ -166,7 +166,7 @@ async function expectFaithful(informer: Informer, place: Where, told: readonly T
   }
 }
 
-async function churn(fleet: Fleet, disturb: () => Promise<void>): Promise<void> {
+async function churn(fleet: Fleet, disturb: (progress: () => Promise<void>) => Promise<void>): Promise<void> {
   const first = Number((await listNow(fleet.place(0))).metadata.resourceVersion);
   const server = (which: number) => (): Where => fleet.place(which);
   const informers = (['list+watch', 'watchlist'] as const).flatMap((protocol) =>
@@ -177,10 +177,12 @@ async function churn(fleet: Fleet, disturb: () => Promise<void>): Promise<void> 
   const told: Told[] = [];
   const stop = { now: false };
   const writing = Array.from({ length: writers }, (_, id) => write(id, server(id), told, stop));
-  await disturb();
+  await disturb(async () => {
+    const enough = told.length + 40;
+    for (let waited = 0; told.length < enough && waited < 60_000; waited += 20) await sleep(20);
+  });
   stop.now = true;
   await Promise.all(writing);
-  expect(told.length).toBeGreaterThan(50);
   for (const informer of informers) {
     await expectFaithful(informer, fleet.place(0), told, first);
     expect(informer.watches()).toBeGreaterThan(1);
@@ -199,13 +201,13 @@ export function describeInformers(kills: number): void {
       async () => {
         const fleet = fleetOf(1, await newDatabase());
         await fleet.start(0);
-        await churn(fleet, async () => {
+        await churn(fleet, async (progress) => {
           for (let i = 0; i < kills; i += 1) {
-            await sleep(700);
+            await progress();
             await fleet.kill(0);
             await fleet.start(0);
           }
-          await sleep(700);
+          await progress();
         });
       },
       patience,
@@ -221,14 +223,14 @@ export function describeInformers(kills: number): void {
         const fleet = fleetOf(2, url);
         await fleet.start(0);
         await fleet.start(1);
-        await churn(fleet, async () => {
-          for (let i = 0; i < kills; i += 1) {
-            await sleep(700);
+        await churn(fleet, async (progress) => {
+          for (let i = 0; i < Math.max(2, kills); i += 1) {
+            await progress();
             await fleet.kill(i % 2);
-            await sleep(500);
+            await progress();
             await fleet.start(i % 2);
           }
-          await sleep(700);
+          await progress();
         });
       },
       patience,
