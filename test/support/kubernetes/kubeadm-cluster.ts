@@ -25,8 +25,11 @@ export async function kubeadmInitPhases(cluster: Cluster, machine: Machine, kube
   await cluster.send('DELETE', '/api/v1/namespaces/kube-system/secrets/bootstrap-token-aaaaaa');
 }
 
-export function expectOk(what: string, { code, stdout, stderr }: Ended): void {
-  if (code !== 0) throw new Error(`${what} ended with ${String(code)}\n${stdout}${stderr}`);
+/** Throws with everything that a program wrote unless it ended well. */
+export function expectOk(what: string, ended: Ended & { readonly kubelet?: string }): void {
+  const { code, stdout, stderr, kubelet = '' } = ended;
+  if (code === 0) return;
+  throw new Error(`${what} ended with ${String(code)}\n${stdout}${stderr}\n== kubelet\n${kubelet.slice(-5000)}`);
 }
 
 function initConfiguration(cluster: Cluster, { address }: Machine, kubelet: object): string {

@@ -1,3 +1,5 @@
+import { existsSync, readFileSync } from 'node:fs';
+
 import { stringify } from 'yaml';
 
 import { kubernetesProgram } from './binaries.js';
@@ -48,16 +50,26 @@ export type Join = {
   readonly bootstrapTimeout?: string;
 };
 
+/** How it ended, and what the kubelet wrote that it started. */
+export type Joined = Ended & { readonly kubelet: string };
+
 /** Runs an unmodified `kubeadm join` to its end on the machine, whose containerd runs already. */
-export async function kubeadmJoin(machine: Machine, join: Join): Promise<Ended> {
+export async function kubeadmJoin(machine: Machine, join: Join): Promise<Joined> {
   writeInside(machine, `${BIN}/systemctl`, systemctl(kubernetesProgram('kubelet')), 0o755);
   writeInside(machine, `${BIN}/kubelet`, `#!/bin/sh\nexec ${kubernetesProgram('kubelet')} "$@"\n`, 0o755);
   writeInside(machine, '/var/lib/machine/join.yaml', stringify(joinConfiguration(join)));
-  return kubeadm(machine, [
+  const ended = await kubeadm(machine, [
     'join',
     '--config=/var/lib/machine/join.yaml',
     `--ignore-preflight-errors=${IGNORED_CHECKS}`,
   ]);
+  return { ...ended, kubelet: kubeletLog(machine) };
+}
+
+/** What the kubelet that kubeadm started has written. */
+function kubeletLog(machine: Machine): string {
+  const file = machine.file('/var/log/kubelet.log');
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
 
 /** Runs kubeadm on the machine. */
@@ -78,9 +90,10 @@ function joinConfiguration(join: Join): object {
       },
     },
     nodeRegistration: { criSocket: CRI_ENDPOINT },
-    timeouts: { discovery: join.discoveryTimeout ?? '1m0s', tlsBootstrap: join.bootstrapTimeout ?? '2m0s' },
+    timeouts: {
+      discovery: join.discoveryTimeout ?? '1m0s',
+      tlsBootstrap: join.bootstrapTimeout ?? '2m0s',
+      kubeletHealthCheck: '1m0s',
+    },
   };
 }
-
-/** What the kubelet that kubeadm started has written. */
-export const KUBELET_LOG = '/var/log/kubelet.log';

@@ -130,7 +130,8 @@ export function kubeletConfiguration(ports: { readonly port: number; readonly he
     authorization: { mode: 'AlwaysAllow' },
     cgroupDriver: 'cgroupfs',
     cgroupsPerQOS: false,
-    enforceNodeAllocatable: [],
+    // Not an empty list: kubeadm drops it on its way through the ConfigMap.
+    enforceNodeAllocatable: ['none'],
     failSwapOn: false,
     failCgroupV1: false,
     evictionHard: {},

@@ -15,10 +15,12 @@ export const SERVING_SIGNER = 'kubernetes.io/kubelet-serving';
 
 const COLLECTION = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 
+type NodeFacts = { readonly name: string; readonly addresses?: readonly string[] };
+
 export type Administrator = {
   readonly client: TestClient;
   /** A bootstrap token, bound to a node or (without one) as kubeadm makes them. */
-  token(node?: { readonly name: string; readonly addresses?: readonly string[] }): Promise<string>;
+  token(node?: NodeFacts, more?: Readonly<Record<string, unknown>>): Promise<string>;
   post(path: string, body: unknown): Promise<void>;
   patch(path: string, body: unknown): Promise<void>;
   requests(signerName: string): Promise<readonly ListedRequest[]>;
@@ -36,8 +38,8 @@ export function administrator(rotunda: TestService): Administrator {
   };
   return {
     client,
-    token: async (node) => {
-      const text = await send('POST', '/pki/v1/tokens', node === undefined ? {} : { node });
+    token: async (node, more) => {
+      const text = await send('POST', '/pki/v1/tokens', { ...(node === undefined ? {} : { node }), ...more });
       return (JSON.parse(text) as { token: string }).token;
     },
     post: async (path, body) => {
@@ -65,6 +67,12 @@ export function administrator(rotunda: TestService): Administrator {
     },
   };
 }
+
+/** What a token bound to a node needs beside that for `kubeadm join`: to sign cluster-info, and kubeadm's own group. */
+export const KUBEADM_TOKEN = {
+  usages: ['authentication', 'signing'],
+  groups: ['system:bootstrappers:kubeadm:default-node-token'],
+};
 
 /** The names of a request's conditions, with `Issued` for one that has its certificate. */
 export function stateOf(request: ListedRequest): string {
