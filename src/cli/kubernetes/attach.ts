@@ -206,6 +206,9 @@ async function applyAll(it: Attach, cluster: ClusterClient): Promise<void> {
     const { problem } = await probeFromApiServer(cluster, service, bundle, waitMs);
     if (problem !== undefined) {
       const hints = [
+        ...(problem.includes('unsupported service type')
+          ? ['this API server runs with --enable-aggregator-routing, and wants addresses: --endpoint IP']
+          : []),
         `from the API server's machine: curl --cacert ca.crt --resolve ${servingNameOf(service)}:${String(service.port)}:ADDRESS https://${servingNameOf(service)}:${String(service.port)}/livez`,
       ];
       refuseUnless(accepted, 'unreachable', `the API server cannot use this service: ${problem}`, hints, warn);

@@ -106,8 +106,10 @@ async function removeTokens(cluster: ClusterClient): Promise<string[]> {
   return tokens.map(({ metadata }) => `Secret/${metadata.name}`);
 }
 
+/** What nobody has answered: undecided, held, and approved for a signer that has not signed. */
 async function pendingHere(client: Client): Promise<string[]> {
-  const waiting = await client.list<RequestView>('/requests', { state: 'pending' });
-  const held = await client.list<RequestView>('/requests', { state: 'held' });
-  return [...new Set([...waiting, ...held].map(({ name }) => name))];
+  const names = new Set<string>();
+  for (const state of ['pending', 'held', 'approved'])
+    for (const { name } of await client.list<RequestView>('/requests', { state })) names.add(name);
+  return [...names].sort();
 }

@@ -1,3 +1,4 @@
+import type { RequestView } from '../../api/rest/request-view.js';
 import type { ClusterClient } from '../../attach/client.js';
 import { requestsPath } from '../../attach/controllers.js';
 import type { ClusterRequest } from '../../attach/types.js';
@@ -40,9 +41,11 @@ export async function importPending({ cluster, client, keepApprovals, warn }: Op
     const approval = request.status?.conditions?.find(({ type }) => type === 'Approved');
     const byPerson = approval !== undefined && !automatic.has(approval.reason ?? '');
     try {
-      await client.json('POST', '/requests/import', { body: bodyOf(request, approval, byPerson && keepApprovals) });
+      const { state } = await client.json<RequestView>('POST', '/requests/import', {
+        body: bodyOf(request, approval, byPerson && keepApprovals),
+      });
       outcome.imported.push(name);
-      if (byPerson && !keepApprovals) outcome.unapproved.push(name);
+      if (byPerson && (state === 'pending' || state === 'held')) outcome.unapproved.push(name);
     } catch (error) {
       if (!isFailure(error)) throw error;
       outcome.refused.push({ name, why: error.message });

@@ -102,7 +102,7 @@ async function startApiServer(
     name: 'kube-apiserver',
     dir,
     path: kubernetesProgram('kube-apiserver'),
-    args: [...apiServerFlags(pki, etcdUrl), `--secure-port=${port}`, ...apiServerArgs],
+    args: [...standardFlags(pki, etcdUrl, apiServerArgs), `--secure-port=${port}`, ...apiServerArgs],
   });
   const agent = new Agent({ connect: { ca: pki.bundles.kubernetes, ...pki.superAdmin } });
   try {
@@ -122,6 +122,16 @@ async function startApiServer(
     await agent.destroy();
   }
   return apiServer;
+}
+
+/** Those that are not given otherwise: a list that is given twice would be added to, not replaced. */
+function standardFlags(pki: ControlPlanePki, etcdUrl: string, given: readonly string[]): string[] {
+  const names = new Set(given.map(nameOf));
+  return apiServerFlags(pki, etcdUrl).filter((flag) => !names.has(nameOf(flag)));
+}
+
+function nameOf(flag: string): string {
+  return flag.split('=', 1)[0] ?? flag;
 }
 
 /** What kubeadm 1.36 writes into the static pod, but for the address that it listens on. */
