@@ -9,8 +9,14 @@ import { afterEach, expect, it } from 'vitest';
 import type { Clock } from '../../src/clock.js';
 import { requestClientCertificate } from '../support/kubelet.js';
 import { describeWithPeer, requirePeer, testWithPeer } from '../support/peers.js';
-import { csrPem, newEcKey } from '../support/pkcs10.js';
-import { startTestService, type TestClient, type TestService, type TlsCredential } from '../support/service.js';
+import { csrPem, keyPem, newEcKey } from '../support/pkcs10.js';
+import {
+  certificateOf,
+  startTestService,
+  type TestClient,
+  type TestService,
+  type TlsCredential,
+} from '../support/service.js';
 import { createDatabase, postgresVariable } from '../support/postgres.js';
 import { describeEachDatabase } from '../support/stores.js';
 
@@ -48,7 +54,10 @@ async function join(service: TestService, node: string, addresses: readonly stri
 
 type Seen = {
   readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
-  readonly status: { readonly certificate?: string; readonly conditions?: readonly { readonly type: string }[] };
+  readonly status: {
+    readonly certificate?: string;
+    readonly conditions?: readonly { readonly type: string; readonly message: string }[];
+  };
 };
 
 async function read(client: TestClient, name: string): Promise<Seen> {
@@ -203,6 +212,57 @@ describeEachDatabase('approval', (newDatabase) => {
     expect(await wouldBe(draft('client', 'n1', {}, { token: 'zzzzzz' }))).toMatchObject({ code: 'not-found' });
     expect(await wouldBe(draft('serving', 'n1', own, { node: 'n1' }), node)).toMatchObject({ code: 'forbidden' });
     expect(await service.service.context.store.revision()).toBe(revision);
+  });
+
+  it("is Kubernetes' own for kubelets where that is configured", async () => {
+    const service = await start({
+      storeUrl: await newDatabase(),
+      config: { nodeApproval: 'upstream-any-node-name' },
+    });
+    const admin = service.client(service.admin);
+    const withToken = async (groups?: readonly string[]): Promise<TestClient> => {
+      const made = await admin.send('POST', '/pki/v1/tokens', { body: groups === undefined ? {} : { groups } });
+      return service.client(made.json<{ token: string }>());
+    };
+    const mayAsk = async (client: TestClient): Promise<unknown> => {
+      const resourceAttributes = {
+        ...{ verb: 'create', group: 'certificates.k8s.io', resource: 'certificatesigningrequests' },
+        subresource: 'nodeclient',
+      };
+      const review = await client.send('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {
+        body: {
+          apiVersion: 'authorization.k8s.io/v1',
+          kind: 'SelfSubjectAccessReview',
+          spec: { resourceAttributes },
+        },
+      });
+      return review.json<{ status: { allowed: boolean } }>().status.allowed;
+    };
+    const given = await withToken();
+    const other = await withToken(['system:bootstrappers:others']);
+    const key = newEcKey();
+    const master = csrPem(key, {
+      subject: [
+        ['O', 'system:masters'],
+        ['CN', 'kubernetes-super-admin'],
+      ],
+    });
+    const asked = { signerName: 'kubeadm.rotunda.dev/super-admin', request: master, name: 'master' };
+    expect((await admin.send('POST', '/pki/v1/requests', { body: asked })).status).toBe(202);
+    await admin.send('POST', '/pki/v1/requests/master/approve', { body: {} });
+    const clusterAdmin = service.client({ cert: await certificateOf(admin, 'master'), key: keyPem(key) });
+    const reasons = async (client: TestClient, name: string): Promise<unknown> => {
+      expect((await client.send('POST', collection, { body: body('client', name, name) })).status).toBe(201);
+      return (await read(admin, name)).status.conditions?.map(({ type, message }) => `${type}: ${message}`);
+    };
+    const approved = ['Approved: Auto approving kubelet client certificate after SubjectAccessReview.'];
+    expect([await mayAsk(given), await reasons(given, 'any-node')]).toEqual([true, approved]);
+    expect([await mayAsk(clusterAdmin), await reasons(clusterAdmin, 'by-master')]).toEqual([true, approved]);
+    expect([await mayAsk(other), await reasons(other, 'waits')]).toEqual([false, undefined]);
+    expect(reasonOf(await read(admin, 'waits'))).toContain('may not create certificatesigningrequests/nodeclient');
+    const strange = body('client', 'strange', 'strange', { dns: ['strange'] });
+    expect((await given.send('POST', collection, { body: strange })).status).toBe(201);
+    expect((await read(admin, 'strange')).status).toEqual({});
   });
 
   testWithPeer('kubectl', 'is described by kubectl with what is missing', async () => {
