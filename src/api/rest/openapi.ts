@@ -18,6 +18,7 @@ const info = {
 const tags = [
   { name: 'rings', description: 'Trust domains' },
   { name: 'bundles', description: 'Published sets of anchors; anyone may read them' },
+  { name: 'attachment', description: 'Standing behind the API server of a cluster' },
   { name: 'authorities', description: 'CA generations of the rings' },
   { name: 'requests', description: 'Certificate signing requests' },
   { name: 'certificates', description: 'The inventory of issued certificates' },
