@@ -80,8 +80,40 @@ describe('the configuration', () => {
       /^store.url: must be sqlite:PATH or postgres/,
     ],
     ['plain http', { ...version, serving: { advertiseUrl: 'http://x' } }, /^serving\.advertiseUrl: .*https/],
+    [
+      'a retention in which no client sees the outcome',
+      { ...version, requests: { retention: { denied: '5m' } } },
+      /^requests\.retention\.denied: .*at least 10m/,
+    ],
+    [
+      'a pending time below what a kubelet waits',
+      { ...version, requests: { retention: { pending: '30m' } } },
+      /^requests\.retention\.pending: .*at least 1h/,
+    ],
+    [
+      'a Retry-After of hours',
+      { ...version, limits: { repeats: { longestRetryAfter: '1h' } } },
+      /^limits\.repeats\.longestRetryAfter: .*at most 15m/,
+    ],
+    ['a rate of nothing', { ...version, limits: { identity: { perSecond: 0 } } }, /^limits\.identity\.perSecond: 0: /],
   ])('refuses %s and names path, value and rule', (_what, raw, message) => {
     expect(refusal(raw)).toMatch(message);
+  });
+
+  it('takes what is set of the retention and the limits, and the defaults for the rest', () => {
+    const { retention, limits } = configFrom({
+      ...version,
+      requests: { retention: { issued: '2h' } },
+      limits: { repeats: { window: '10m' }, signing: { waiting: 0 } },
+    });
+    expect(retention).toMatchObject({
+      issued: 7_200_000,
+      denied: 3_600_000,
+      pending: 86_400_000,
+      approved: 86_400_000,
+    });
+    expect(limits.repeats).toEqual({ stored: 5, windowMs: 600_000, longestRetryAfterMs: 60_000 });
+    expect(limits.signing).toEqual({ running: 256, waiting: 0 });
   });
 
   it('refuses a CA that lives less than six times its longest leaf', () => {

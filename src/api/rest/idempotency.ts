@@ -33,7 +33,7 @@ type KeptAnswer = { readonly body: string; readonly type: string; readonly locat
 /**
  * `Idempotency-Key` on POST: the first call under a key runs, and for a day a repeated one by the same caller with the
  * same content gets the first one's answer, marked `Idempotency-Replayed: true`. Other content under the same key is
- * 'invalid', a key whose first call still runs 'conflict'. Answers above 499 are not kept.
+ * 'invalid', a key whose first call still runs 'conflict'. Answers above 499, and 429, are not kept.
  */
 export function keepIdempotent(app: FastifyInstance, context: Context): void {
   app.decorateRequest('idempotency', undefined);
@@ -111,7 +111,7 @@ async function finish(
   answer: KeptAnswer,
 ): Promise<void> {
   await context.store.write(async ({ db }) => {
-    if (status >= 500) await deleteIdempotencyKey(db, held.key, held.identity);
+    if (status >= 500 || status === 429) await deleteIdempotencyKey(db, held.key, held.identity);
     else await completeIdempotencyKey(db, { ...held, status, body: JSON.stringify(answer) });
   });
 }
