@@ -29,6 +29,7 @@ const reads = [
 ];
 const writes = [
   ['POST', 'nodes'],
+  ['POST', 'node-imports'],
   ['PATCH', 'nodes/n'],
   ['DELETE', 'nodes/n'],
   ['POST', 'nodes/n/disable'],
