@@ -35,7 +35,7 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
     scope.addHook('preClose', () => watches.drain());
     for (const url of paths) {
       scope.route({
-        method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+        method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'],
         url,
         exposeHeadRoute: false,
         handler: (request, reply) => handle(api, request, reply),
@@ -49,6 +49,11 @@ async function handle(api: Api, request: FastifyRequest, reply: FastifyReply): P
   const target = targetOf(request);
   if (target === null) throw new RotundaError('internal', 'a request without a target');
   const handler = route(target, request.method);
+  // Upstream authorizes HEAD as a read, and has no such route.
+  if (handler !== undefined && request.method === 'HEAD')
+    throw new RotundaError('method-not-allowed', 'the server does not allow this method on the requested resource', {
+      object: {},
+    });
   if (handler === undefined)
     return reply
       .code(404)
