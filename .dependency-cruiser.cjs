@@ -23,7 +23,7 @@ module.exports = {
     },
     room(
       'domain-knows-no-surface',
-      '^src/(ca|csr|rotation|fleet|identity|audit|store)/',
+      '^src/(ca|csr|rotation|fleet|identity|audit|store|config-maps)/',
       '^src/(api|agent|cli|service|server\\.ts|main\\.ts|context\\.ts)',
       'The domain does not know how it is reached.',
     ),

@@ -10,6 +10,7 @@ import { type FieldCause, invalid, RotundaError } from '../errors.js';
 import { contradictions } from './contradictions.js';
 import { frontProxyConfig } from './front-proxy.js';
 import { limitsFrom, retentionFrom } from './limits.js';
+import { readConfigMaps } from './manifests.js';
 import { type ConfigFile, fileSchema } from './schema.js';
 import type { Config, KeyEncryptionKeySource, Topology } from './types.js';
 
@@ -119,6 +120,8 @@ function buildConfig(file: ConfigFile, env: NodeJS.ProcessEnv): Config {
     limits: limitsFrom(file.limits),
     kubernetes: {
       kubeconfig: file.kubernetes?.kubeconfig === undefined ? undefined : path.resolve(file.kubernetes.kubeconfig),
+      apiServer: file.kubernetes?.apiServer?.replace(/\/+$/, ''),
+      configMaps: readConfigMaps(file.kubernetes?.configMaps ?? []),
     },
     log: { level: file.log?.level ?? logLevel(env) },
   };

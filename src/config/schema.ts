@@ -90,6 +90,10 @@ export const fileSchema = z.strictObject({
     .strictObject({
       /** The credential for the API server that the service stands behind. */
       kubeconfig: z.string().min(1).optional(),
+      /** Published in cluster-info instead of this service: where a join ends. */
+      apiServer: z.url({ protocol: /^https$/, error: 'must be an https URL' }).optional(),
+      /** Manifests of kubeadm-config and kubelet-config. */
+      configMaps: z.array(z.string().min(1)).max(8).optional(),
     })
     .optional(),
   allowInsecureSharedCA: z.boolean().optional(),

@@ -1,5 +1,6 @@
 import type { RingConfig } from '../ca/types.js';
 import type { Retention } from '../csr/retention.js';
+import type { ConfigMapDraft } from '../config-maps/types.js';
 import type { Profile } from '../csr/types.js';
 import type { Limits } from '../limits/types.js';
 import type { FrontProxyConfig } from './front-proxy.js';
@@ -47,6 +48,10 @@ export type Config = {
   readonly kubernetes: {
     /** Absolute. A kubeconfig for the API server that the service stands behind; undefined: the service makes its own. */
     readonly kubeconfig: string | undefined;
+    /** `https://host:port` without a slash at the end; undefined: this service is what is published. */
+    readonly apiServer: string | undefined;
+    /** What `kubeadm join` reads, from files. */
+    readonly configMaps: readonly ConfigMapDraft[];
   };
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
 };

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
+import type { ConfigMaps } from '../../config-maps/types.js';
 import type { Context } from '../../context.js';
 import type { Representation } from './codec/negotiate.js';
 import type { Query, Target } from './target.js';
@@ -22,6 +23,7 @@ export type Api = Pick<
   | 'tokens'
 > & {
   readonly watches: Watches;
+  readonly configMaps: ConfigMaps;
 };
 
 /** One request on its way through a handler, authorized and negotiated. */

@@ -1,7 +1,12 @@
+import type { AddressInfo } from 'node:net';
+
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
+import { createConfigMaps } from '../../config-maps/config-maps.js';
+import { type RefreshingOptions, startRefreshing } from '../../config-maps/refreshing.js';
 import type { Context } from '../../context.js';
 import { RotundaError } from '../../errors.js';
+import { ownUrl } from '../../service/own-url.js';
 import { authorizeCall } from './authorization.js';
 import type { Api, Call } from './call.js';
 import { negotiate } from './codec/negotiate.js';
@@ -18,7 +23,9 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
     now: () => context.clock.now().getTime(),
     changed: (by) => context.metrics.watches(by),
   });
-  const api: Api = { ...context, watches };
+  const configMaps = createConfigMaps({ ...context, ownUrl: () => ownUrl(context.config, portOf(app)) });
+  const api: Api = { ...context, watches, configMaps };
+  keepRefreshed(app, { ...context, configMaps });
   app.decorateRequest(decorator, null);
   await app.register((scope, _options, done) => {
     // Bodies are decoded by their own rules, which Fastify's parsers know nothing of.
@@ -43,6 +50,22 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
     }
     done();
   });
+}
+
+/** While the server listens. */
+function keepRefreshed(app: FastifyInstance, options: RefreshingOptions): void {
+  const refreshing: { stop(): Promise<void> }[] = [];
+  app.addHook('onListen', (done) => {
+    refreshing.push(startRefreshing(options));
+    done();
+  });
+  app.addHook('preClose', async () => {
+    await Promise.all(refreshing.splice(0).map((one) => one.stop()));
+  });
+}
+
+function portOf(app: FastifyInstance): number {
+  return (app.server.address() as AddressInfo | null)?.port ?? 0;
 }
 
 async function handle(api: Api, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

@@ -1,6 +1,5 @@
 import { RotundaError } from '../../errors.js';
 import type { Handler } from './call.js';
-import { clusterInfo } from './core/cluster-info.js';
 import { listEvents } from './core/events.js';
 import { coreNodes } from './core/nodes.js';
 import { groups } from './discovery/documents.js';
@@ -53,8 +52,6 @@ function coreVerbs(target: Target): Verbs | undefined {
   if (target.resource === coreNodes.resource) return plainVerbs(coreNodes, target);
   if (target.subresource !== undefined) return undefined;
   if (target.resource === 'events' && target.name === undefined) return { list: listEvents };
-  if (target.resource === 'configmaps' && target.name !== undefined && target.namespace !== undefined)
-    return { get: clusterInfo };
   return undefined;
 }
 

@@ -50,7 +50,7 @@ export const secrets: ResourceKind = {
   cells: ({ metadata, type, data }, now) => [
     metadata.name,
     type,
-    Object.keys((data ?? {})).length,
+    Object.keys(data ?? {}).length,
     ageOf(metadata.creationTimestamp, now),
   ],
   fields: { type: ({ type }) => (typeof type === 'string' ? type : '') },

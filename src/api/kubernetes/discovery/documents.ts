@@ -46,14 +46,6 @@ export const coreGroup: GroupInfo = {
   name: '',
   version: 'v1',
   resources: [
-    {
-      name: 'configmaps',
-      singular: 'configmap',
-      namespaced: true,
-      kind: 'ConfigMap',
-      verbs: ['get'],
-      shortNames: ['cm'],
-    },
     ...plainOf(''),
     { name: 'events', singular: 'event', namespaced: true, kind: 'Event', verbs: ['list'], shortNames: ['ev'] },
   ],

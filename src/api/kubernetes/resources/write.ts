@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify';
 
 import type { DeleteOptions } from '../../../csr/types.js';
+import { generatedName } from '../../../csr/names.js';
 import { invalid, RotundaError } from '../../../errors.js';
 import { required } from '../../../csr/causes.js';
 import { bodyOf, type Call, warn } from '../call.js';
@@ -25,7 +26,8 @@ export async function createObject(call: Call, kind: ResourceKind): Promise<Fast
   const sent = sentMetadata(value);
   if (sent.resourceVersion !== undefined)
     throw new RotundaError('bad-request', 'resourceVersion should not be set on objects to be created');
-  const name = sent.name ?? generatedName(call, sent);
+  const { name = sent.generateName === undefined ? undefined : generatedName(sent.generateName, call.api.random) } =
+    sent;
   if (name === undefined)
     throw invalid([required('metadata.name', 'name or generateName is required')], refOf(kind, ''));
   const draft = draftOf(kind, value, { namespace: namespaceOf(call, kind, sent), name });
@@ -40,16 +42,6 @@ export function createDraft(call: Call, kind: ResourceKind, draft: PlainDraft, d
   const { create } = backend;
   if (create === undefined) throw new RotundaError('internal', 'a kind that is created without a create');
   return about(kind, draft.metadata.name, () => create(draft, { dryRun }));
-}
-
-const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
-const longestGenerated = 58;
-
-/** As upstream: the prefix and five characters without vowels, so that no word comes of it. */
-function generatedName({ api }: Call, { generateName }: SentMetadata): string | undefined {
-  if (generateName === undefined) return undefined;
-  const random = [...api.random.bytes(5)].map((byte) => suffixAlphabet.charAt(byte % suffixAlphabet.length));
-  return generateName.slice(0, longestGenerated) + random.join('');
 }
 
 /** The namespace of the URL, which the body may repeat. Throws 'bad-request' in upstream's words. */

@@ -41,8 +41,11 @@ export type Opening = {
 
 type State = { open: boolean; live: boolean; subscription: Subscription | undefined };
 
+/** What a stream needs of the service. */
+export type StreamApi = Pick<Api, 'bans' | 'clock' | 'store' | 'watches'>;
+
 /** Hands the response to the shared clock, which ends it in time. */
-export function openStream(api: Api, opening: Opening): Stream {
+export function openStream(api: StreamApi, opening: Opening): Stream {
   const { response } = opening;
   const state: State = { open: true, live: false, subscription: undefined };
   const handle = handleOf(api, opening, state);
@@ -80,7 +83,7 @@ export function openStream(api: Api, opening: Opening): Stream {
 }
 
 function handleOf(
-  api: Api,
+  api: StreamApi,
   { request, response, options, bookmark }: Opening,
   state: State,
 ): WatchHandle & { readonly release: () => void } {
@@ -124,7 +127,7 @@ function timeoutOf(seconds: number | undefined): number {
  * A certificate that is banned sees nothing more, although its connection is open; nor does a node that an API server
  * names, whose certificate may be unknown.
  */
-function mayStillSee({ bans }: Api, { ring, certificate, username }: Identity): boolean {
+function mayStillSee({ bans }: StreamApi, { ring, certificate, username }: Identity): boolean {
   return ring === undefined || bans.isBanned(ring, certificate?.serial ?? '', username) === undefined;
 }
 

@@ -71,6 +71,6 @@ export const deliberateDifferences: Readonly<Record<string, DeliberateDifference
   'watch.rv-bad': { reason: "The client's mistake is a 4xx, not a 500.", fields: clientError },
   'discovery.openapi-v3': {
     reason: 'Only the groups that Rotunda serves are described.',
-    fields: [{ step: 0, path: 'keys', answer: ['apis/certificates.k8s.io/v1'] }],
+    fields: [{ step: 0, path: 'keys', answer: ['api/v1', 'apis/certificates.k8s.io/v1', 'apis/rotunda.dev/v1'] }],
   },
 };

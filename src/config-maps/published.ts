@@ -1,0 +1,72 @@
+import type { Ca } from '../ca/types.js';
+import type { Config } from '../config/types.js';
+import { RotundaError } from '../errors.js';
+import type { Tokens } from '../identity/types.js';
+import { currentGeneration } from '../store/queries/rings.js';
+import type { Store } from '../store/types.js';
+import { clusterInfoData } from './cluster-info.js';
+import type { ConfigMapContent, ConfigMapKey } from './types.js';
+
+export type PublishedOptions = {
+  readonly store: Store;
+  readonly ca: Ca;
+  readonly tokens: Pick<Tokens, 'signers'>;
+  readonly config: Pick<Config, 'topology' | 'kubernetes' | 'advertiseUrl'>;
+  /** Where this service listens, for who configured no address. Always the same answer. */
+  readonly ownUrl: () => string;
+};
+
+/** A ConfigMap that follows from something else. */
+export type Published = ConfigMapKey & {
+  /** What it says now. Throws 'forbidden' where it cannot say anything that is true. */
+  readonly compute: () => Promise<ConfigMapContent>;
+};
+
+export const clusterInfoKey: ConfigMapKey = { namespace: 'kube-public', name: 'cluster-info' };
+/** One for all namespaces; stored under none. */
+export const rootCaKey: ConfigMapKey = { namespace: '', name: 'kube-root-ca.crt' };
+
+const description =
+  'The anchors of this cluster: with them a client verifies the API server at kubernetes.default.svc and its other internal addresses.';
+
+/** Everything that is published, by what it follows from. */
+export function publishedConfigMaps(options: PublishedOptions): readonly Published[] {
+  return [
+    { ...clusterInfoKey, compute: () => clusterInfo(options) },
+    { ...rootCaKey, compute: () => rootCa(options) },
+    ...options.config.kubernetes.configMaps.map(({ namespace, name, ...content }) => ({
+      namespace,
+      name,
+      compute: () => Promise.resolve(content),
+    })),
+  ];
+}
+
+async function clusterInfo(options: PublishedOptions): Promise<ConfigMapContent> {
+  const { topology, kubernetes, advertiseUrl } = options.config;
+  if (topology.kubernetesClient !== topology.kubernetesServer) {
+    throw new RotundaError(
+      'forbidden',
+      `the rings ${topology.kubernetesClient} and ${topology.kubernetesServer} issue client and serving certificates apart, ` +
+        'and kubeadm trusts one bundle for both: join with kubelet configuration files of your own, with a clientCAFile',
+    );
+  }
+  const data = clusterInfoData({
+    server: kubernetes.apiServer ?? advertiseUrl ?? options.ownUrl(),
+    bundlePem: await bundlePem(options),
+    signers: await options.tokens.signers(),
+  });
+  return { labels: {}, annotations: {}, data };
+}
+
+async function rootCa(options: PublishedOptions): Promise<ConfigMapContent> {
+  const data = { 'ca.crt': await bundlePem(options) };
+  return { labels: {}, annotations: { 'kubernetes.io/description': description }, data };
+}
+
+/** The bundle as the database has it: another replica may have changed it a moment ago. */
+async function bundlePem({ store, ca, config }: PublishedOptions): Promise<string> {
+  const ring = config.topology.kubernetesServer;
+  const generation = (await currentGeneration(store.db, ring)) ?? ca.bundle(ring).generation;
+  return (await ca.bundleAt(ring, generation)).pem;
+}
