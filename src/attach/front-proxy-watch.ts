@@ -50,9 +50,10 @@ export function watchFrontProxy(logger: Logger): FrontProxyWatch {
     } else [trust, problem] = [next, undefined];
   };
   const stop = async (): Promise<void> => {
-    running?.abort.abort();
-    await running?.done;
+    const ended = running;
     running = undefined;
+    ended?.abort.abort();
+    await ended?.done;
   };
   return {
     source: { current: () => trust },

@@ -196,12 +196,14 @@ async function applyAll(it: Attach, cluster: ClusterClient): Promise<void> {
   await checkBefore({ ...it, cluster, accepted, warn, onlyLook: false });
   const undo: (() => Promise<unknown>)[] = [];
   try {
-    undo.push(() => client.send('DELETE', '/attachment'));
-    await prepare(it, clusterKubeconfig);
     const access = call.options.credential ? accessManifests() : [];
     for (const object of [...serviceManifests(service, backend), ...access]) {
       if ((await apply(cluster, object)) === 'created') undo.push(() => removeOurs(cluster, object));
     }
+    // What stands already must go on standing when this fails.
+    const { service: before } = await client.json<AttachmentView>('GET', '/attachment');
+    if (before === undefined) undo.push(() => client.send('DELETE', '/attachment'));
+    await prepare(it, clusterKubeconfig);
     await awaitCredential(it, warn);
     const { problem } = await probeFromApiServer(cluster, service, bundle, waitMs);
     if (problem !== undefined) {
