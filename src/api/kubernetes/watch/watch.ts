@@ -21,6 +21,9 @@ export async function watch(call: Call): Promise<FastifyReply> {
   const framing = framingOf(call);
   reply.hijack();
   const response = reply.raw;
+  // What there is to say about one object comes at once: head, object and bookmark are one write to the socket.
+  const atOnce = selection.name !== undefined;
+  if (atOnce) response.cork();
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
   response.flushHeaders();
   const stream = openStream(api, {
@@ -34,6 +37,8 @@ export async function watch(call: Call): Promise<FastifyReply> {
   } catch (error) {
     if (!(error instanceof RotundaError)) request.log.error({ err: error }, 'a watch failed');
     stream.fail(error);
+  } finally {
+    if (atOnce) response.uncork();
   }
   return reply;
 }
@@ -108,7 +113,7 @@ async function sendInitial(api: Api, { selection, framing, stream }: Feeding): P
     const shown = text !== undefined && matchesSelection(selection, JSON.parse(text) as CertificateRequest);
     if (text === undefined || !shown)
       return { after: before, skip: before, known: text === undefined ? false : undefined };
-    await stream.sendPaced(eventFrame('ADDED', text, framing));
+    stream.send(eventFrame('ADDED', text, framing));
     // What the log says about this object up to its own version is in what was sent.
     return { after: Math.max(before, revisionOf(text)), skip: revisionOf(text), known: undefined };
   }
