@@ -13,6 +13,8 @@ const posts = [
   'requests',
   'nodes/n/disable',
   'requests/r/approve',
+  'requests/explain',
+  'requests/replay',
   'certificates/01/revoke',
 ];
 const gets = ['nodes', 'requests', 'certificates', 'tokens', 'authorities'];
@@ -36,6 +38,10 @@ const fields = [
   'expirationSeconds',
   'reason',
   'message',
+  'as',
+  'config',
+  'since',
+  'facts',
   '__proto__',
   'constructor',
   'extra',
