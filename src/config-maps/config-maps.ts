@@ -121,7 +121,7 @@ async function current(room: Room, published: Published): Promise<ConfigMap> {
   room.read.add(published);
   const { namespace, name } = published;
   const key = { namespace, name, origin: 'published' } as const;
-  const content = await published.compute();
+  const content = await published.compute(store.db);
   const text = contentText(content);
   const row = await findConfigMap(store.db, key);
   const now = clock.now().getTime();
@@ -130,9 +130,11 @@ async function current(room: Room, published: Published): Promise<ConfigMap> {
   if (row !== undefined && fresh) return { ...configMapOf(row), ...content };
   written.set(published, { text, at: now });
   const stored = await store.write(async (tx) => {
+    // Again, where no other writer is under way: what was computed outside may be older than what is stored.
+    const newest = contentText(await published.compute(tx.db));
     const before = await findConfigMap(tx.db, key);
-    if (before === undefined) return insertConfigMap(tx, newRow(room, key, text));
-    return before.content === text ? before : updateConfigMap(tx, before, text);
+    if (before === undefined) return insertConfigMap(tx, newRow(room, key, newest));
+    return before.content === newest ? before : updateConfigMap(tx, before, newest);
   });
   return configMapOf(stored);
 }

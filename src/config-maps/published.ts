@@ -1,8 +1,12 @@
+import type { Kysely } from 'kysely';
+
+import { loadBundle } from '../ca/bundles.js';
 import type { Ca } from '../ca/types.js';
 import type { Config } from '../config/types.js';
 import { RotundaError } from '../errors.js';
 import type { Tokens } from '../identity/types.js';
 import { currentGeneration } from '../store/queries/rings.js';
+import type { Schema } from '../store/schema.js';
 import type { Store } from '../store/types.js';
 import { clusterInfoData } from './cluster-info.js';
 import type { ConfigMapContent, ConfigMapKey } from './types.js';
@@ -18,8 +22,8 @@ export type PublishedOptions = {
 
 /** A ConfigMap that follows from something else. */
 export type Published = ConfigMapKey & {
-  /** What it says now. Throws 'forbidden' where it cannot say anything that is true. */
-  readonly compute: () => Promise<ConfigMapContent>;
+  /** What it says by what `db` holds. Throws 'forbidden' where it cannot say anything that is true. */
+  readonly compute: (db: Kysely<Schema>) => Promise<ConfigMapContent>;
 };
 
 export const clusterInfoKey: ConfigMapKey = { namespace: 'kube-public', name: 'cluster-info' };
@@ -32,8 +36,8 @@ const description =
 /** Everything that is published, by what it follows from. */
 export function publishedConfigMaps(options: PublishedOptions): readonly Published[] {
   return [
-    { ...clusterInfoKey, compute: () => clusterInfo(options) },
-    { ...rootCaKey, compute: () => rootCa(options) },
+    { ...clusterInfoKey, compute: (db) => clusterInfo(options, db) },
+    { ...rootCaKey, compute: (db) => rootCa(options, db) },
     ...options.config.kubernetes.configMaps.map(({ namespace, name, ...content }) => ({
       namespace,
       name,
@@ -42,7 +46,7 @@ export function publishedConfigMaps(options: PublishedOptions): readonly Publish
   ];
 }
 
-async function clusterInfo(options: PublishedOptions): Promise<ConfigMapContent> {
+async function clusterInfo(options: PublishedOptions, db: Kysely<Schema>): Promise<ConfigMapContent> {
   const { topology, kubernetes, advertiseUrl } = options.config;
   if (topology.kubernetesClient !== topology.kubernetesServer) {
     throw new RotundaError(
@@ -53,20 +57,22 @@ async function clusterInfo(options: PublishedOptions): Promise<ConfigMapContent>
   }
   const data = clusterInfoData({
     server: kubernetes.apiServer ?? advertiseUrl ?? options.ownUrl(),
-    bundlePem: await bundlePem(options),
-    signers: await options.tokens.signers(),
+    bundlePem: await bundlePem(options, db),
+    signers: await options.tokens.signers(db),
   });
   return { labels: {}, annotations: {}, data };
 }
 
-async function rootCa(options: PublishedOptions): Promise<ConfigMapContent> {
-  const data = { 'ca.crt': await bundlePem(options) };
+async function rootCa(options: PublishedOptions, db: Kysely<Schema>): Promise<ConfigMapContent> {
+  const data = { 'ca.crt': await bundlePem(options, db) };
   return { labels: {}, annotations: { 'kubernetes.io/description': description }, data };
 }
 
 /** The bundle as the database has it: another replica may have changed it a moment ago. */
-async function bundlePem({ store, ca, config }: PublishedOptions): Promise<string> {
+async function bundlePem({ ca, config }: PublishedOptions, db: Kysely<Schema>): Promise<string> {
   const ring = config.topology.kubernetesServer;
-  const generation = (await currentGeneration(store.db, ring)) ?? ca.bundle(ring).generation;
-  return (await ca.bundleAt(ring, generation)).pem;
+  const known = ca.bundle(ring);
+  const generation = await currentGeneration(db, ring);
+  const same = generation === undefined || generation === known.generation;
+  return (same ? known : await loadBundle(db, ring, generation)).pem;
 }

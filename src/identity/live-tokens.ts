@@ -68,8 +68,8 @@ export function createLiveTokens(options: Options): LiveTokens {
         });
       }
     },
-    signers: async () =>
-      (await listSigningTokens(store.db, now())).flatMap((row) => {
+    signers: async (db = store.db) =>
+      (await listSigningTokens(db, now())).flatMap((row) => {
         const secret = secretOf(kek, row);
         return secret === undefined ? [] : [{ id: row.id, secret }];
       }),

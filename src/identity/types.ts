@@ -1,3 +1,6 @@
+import type { Kysely } from 'kysely';
+
+import type { Schema } from '../store/schema.js';
 import type { WriteTx } from '../store/types.js';
 
 /** Who calls. Identity is (ring, CN, O) for certificates: the same name in two rings is two identities. */
@@ -184,8 +187,8 @@ export type Tokens = {
    * of an unbound token. Undefined: it has expired.
    */
   vouched(id: string): Promise<TokenFacts | undefined>;
-  /** Live tokens that sign cluster-info, with the secrets that the signature needs. For that and nothing else. */
-  signers(): Promise<readonly { readonly id: string; readonly secret: string }[]>;
+  /** Live tokens that sign cluster-info, with the secrets that the signature needs. For that and nothing else. Inside a write with its `db`. */
+  signers(db?: Kysely<Schema>): Promise<readonly { readonly id: string; readonly secret: string }[]>;
   /**
    * Issuing's half of using up, inside its transaction: notes that `profile` was given as `serial`, and bans the serial
    * that it replaces. Throws 'forbidden' when the token may not have this (used, revoked, expired, replaced 5 times).
