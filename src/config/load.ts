@@ -103,6 +103,7 @@ function buildConfig(file: ConfigFile, env: NodeJS.ProcessEnv): Config {
   const config: Config = {
     dataDir,
     listen: file.listen ?? { host: '::', port: 8443 },
+    healthListen: file.health?.listen,
     storeUrl: storeUrl(file, dataDir, env),
     serving: { names: file.serving?.names ?? [] },
     advertiseUrl: file.serving?.advertiseUrl?.replace(/\/+$/, ''),

@@ -65,6 +65,7 @@ export const fileSchema = z.strictObject({
   kind: z.literal('Configuration').optional(),
   dataDir: z.string().min(1).optional(),
   listen: listenSchema.optional(),
+  health: z.strictObject({ listen: listenSchema.optional() }).optional(),
   store: storeSchema.optional(),
   serving: z
     .strictObject({

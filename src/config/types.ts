@@ -29,6 +29,8 @@ export type KeyEncryptionKeySource =
 export type Config = {
   readonly dataDir: string;
   readonly listen: { readonly host: string; readonly port: number };
+  /** Where probes are answered over plain HTTP; nowhere when left out. */
+  readonly healthListen: { readonly host: string; readonly port: number } | undefined;
   /** `sqlite:PATH` or `postgres://…`. */
   readonly storeUrl: string;
   readonly serving: { readonly names: readonly string[] };

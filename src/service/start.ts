@@ -7,8 +7,10 @@ import type { Config } from '../config/types.js';
 import { createRotundaServer, type RotundaServer } from '../server.js';
 import { adminKubeconfig, type AdminKubeconfig } from './admin-kubeconfig.js';
 import { startCleaning } from './cleaning.js';
+import { startHealthListener } from './health-listener.js';
 import { startMaintenance } from './maintenance.js';
 import { loadServingCertificate, type ServingCertificate } from './serving-certificate.js';
+import { createStoreProbe } from './store-probe.js';
 
 /** How long open requests may take after SIGTERM. */
 const drainTimeoutMs = 10_000;
@@ -20,6 +22,8 @@ export type Service = {
   /** `sha256:<hex>` over the SPKI of the ring that serves, one for each anchor of its bundle. */
   readonly pins: readonly string[];
   readonly adminKubeconfig: string;
+  /** Where probes are answered over plain HTTP, if anywhere. */
+  readonly healthUrl: string | undefined;
   /** Does what is due now: own certificates, held requests, what a dead replica left undone, cleaning up. */
   maintain(): Promise<void>;
   /** Drains and stops; resolves when everything is released. */
@@ -48,10 +52,15 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   const bound = await bind(server, config);
   const url = config.advertiseUrl ?? bound;
   const admin = adminKubeconfig(context, { forceRenewal: options.renewAdmin === true });
+  const probes = await healthOf(context).catch(async (error: unknown) => {
+    await close(server);
+    throw error;
+  });
   try {
     await admin.renewIfDue(url);
     await context.requests.reconsider();
   } catch (error) {
+    await probes.stop();
     await close(server);
     throw error;
   }
@@ -65,17 +74,39 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
     url,
     pins: anchors.map((anchor) => `sha256:${createHash('sha256').update(anchor.key.spki).digest('hex')}`),
     adminKubeconfig: admin.file,
+    healthUrl: probes.url,
     maintain: async () => {
       await Promise.all([maintenance.run(), cleaning.run()]);
     },
     stop: once(async () => {
+      probes.drain();
       await Promise.all([maintenance.stop(), cleaning.stop()]);
       try {
         await close(server);
       } finally {
+        await probes.stop();
         await context.close();
       }
     }),
+  };
+}
+
+type Probes = { readonly url: string | undefined; drain(): void; stop(): Promise<void> };
+
+/** The listener for probes, where there shall be one. */
+async function healthOf(context: Context): Promise<Probes> {
+  const { healthListen } = context.config;
+  if (healthListen === undefined) return { url: undefined, drain: () => undefined, stop: () => Promise.resolve() };
+  const probe = createStoreProbe(context);
+  let draining = false;
+  const ready = async (): Promise<boolean> => !draining && (await probe.problem()) === undefined;
+  const listener = await startHealthListener({ ...healthListen, ready });
+  return {
+    url: listener.url,
+    drain: () => {
+      draining = true;
+    },
+    stop: () => listener.stop(),
   };
 }
 

@@ -40,9 +40,9 @@ export function createStoreProbe({ store, clock, logger }: Options): StoreProbe 
     problem: async () => {
       const at = now();
       if (last !== undefined && at - last.at < freshMs) return last.problem;
-      looking ??= { since: at, done: look() };
-      if (last === undefined || last.problem !== undefined) await within(looking.done, patienceMs);
-      if (looking !== undefined && now() - looking.since >= patienceMs) return says;
+      const current = (looking ??= { since: at, done: look() });
+      if (last === undefined || last.problem !== undefined) await within(current.done, patienceMs);
+      if (looking === current && now() - current.since >= patienceMs) return says;
       return last === undefined ? says : last.problem;
     },
   };
