@@ -1,13 +1,7 @@
 import { RotundaError } from '../errors.js';
 import type { Identity } from '../identity/types.js';
 import type { WriteTx } from '../store/types.js';
-import {
-  type CleanRow,
-  dateRequest,
-  dueRequests,
-  requestsAfter,
-  undatedRequests,
-} from '../store/queries/requests.js';
+import { type CleanRow, dateRequest, dueRequests, requestsAfter, undatedRequests } from '../store/queries/requests.js';
 import { findSetting, putSetting } from '../store/queries/settings.js';
 import { remove } from './delete.js';
 import { copyOf, parseObject, textOf } from './object.js';
