@@ -5,7 +5,7 @@ import type { Backend, ServiceReference } from './types.js';
 
 export const managedBy = { 'app.kubernetes.io/managed-by': 'rotunda' };
 /** The API server keeps its own APIService objects up by this label; without it, the object is whoever's wrote it. */
-export const automanagedLabel = 'kube-aggregator.kubernetes.io/automanaged';
+const automanagedLabel = 'kube-aggregator.kubernetes.io/automanaged';
 export const certificatesApiService = 'v1.certificates.k8s.io';
 /** A group of no meaning that Rotunda serves, so that the way from the API server can be tried before it is relied on. */
 export const probeGroup = 'attach.rotunda.dev';

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+
 import { describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 
 import {
   accessManifests,
@@ -83,5 +86,19 @@ describe('the manifests that hand the group over', () => {
 
   it('names the serving certificate as the API server checks it', () => {
     expect(servingNameOf(service)).toBe('pki.security.svc');
+  });
+
+  it.each([
+    ['attach-external-name.yaml', { kind: 'external-name', host: 'pki.example.org' }],
+    ['attach-endpoints.yaml', { kind: 'endpoints', addresses: ['10.0.0.5', '10.0.0.6'] }],
+  ] as const)('are in deploy/kubernetes/%s', (file, backend) => {
+    const kubeSystem = { name: 'rotunda', namespace: 'kube-system', port: 8443 };
+    const objects = [
+      ...serviceManifests(kubeSystem, backend),
+      ...accessManifests(),
+      apiServiceManifest('certificates.k8s.io', kubeSystem, ''),
+    ];
+    const text = readFileSync(new URL(`../../deploy/kubernetes/${file}`, import.meta.url), 'utf8');
+    expect(parseAllDocuments(text).map((document) => document.toJS() as unknown)).toEqual(objects);
   });
 });
