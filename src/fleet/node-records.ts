@@ -1,5 +1,8 @@
+import type { Kysely } from 'kysely';
+
 import { invalid, type FieldCause, RotundaError } from '../errors.js';
-import { type NodeRow, updateNode } from '../store/queries/nodes.js';
+import { findNode, type NodeRow, updateNode } from '../store/queries/nodes.js';
+import type { Schema } from '../store/schema.js';
 import type { ChangeType, WriteTx } from '../store/types.js';
 import { cause, checkAddress, checkDnsName, checkLabels, checkList, checkNodeName } from './names.js';
 import type { Node, NodeChange, NodeDraft } from './types.js';
@@ -145,4 +148,11 @@ export function noSuchNode(name: string): RotundaError {
 /** The union of two lists, sorted. */
 export function union(a: readonly string[], b: readonly string[]): readonly string[] {
   return [...new Set([...a, ...b])].sort();
+}
+
+/** Throws 'not-found'. */
+export async function mustFindNode(db: Kysely<Schema>, name: string): Promise<NodeRow> {
+  const row = await findNode(db, name);
+  if (row === undefined) throw noSuchNode(name);
+  return row;
 }

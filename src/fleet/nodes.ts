@@ -1,10 +1,5 @@
-import type { Kysely } from 'kysely';
-
-import type { Audit } from '../audit/types.js';
-import type { Clock, Random } from '../clock.js';
-import { RotundaError } from '../errors.js';
 import { banCertificatesOf } from '../identity/ban-certificates.js';
-import type { Bans, Identity } from '../identity/types.js';
+import type { Identity } from '../identity/types.js';
 import {
   deleteNode,
   findNode,
@@ -14,55 +9,41 @@ import {
   snapshotNodes,
 } from '../store/queries/nodes.js';
 import { revokeTokensOf } from '../store/queries/tokens.js';
-import type { Schema } from '../store/schema.js';
-import type { Store, WriteTx } from '../store/types.js';
+import type { WriteTx } from '../store/types.js';
 import { makeUid } from './names.js';
-import { listPage } from './node-list.js';
-import { createNodeImport } from './node-import.js';
 import { alreadyEnrolled, createNodeEditing } from './node-edit.js';
+import { createNodeImport } from './node-import.js';
 import { createNodeJoining } from './node-joining.js';
+import { listPage } from './node-list.js';
+import {
+  disabledConflict,
+  disableNode,
+  enableNode,
+  type NodesOptions,
+  type NodesRoom,
+  replaceNode,
+} from './node-states.js';
 import {
   changedList,
+  mustFindNode,
   columnsOf,
   newNodeRow,
   type NodeFields,
   nodeOf,
-  noSuchNode,
   publishNode,
   readNameChanges,
   readNodeFields,
   union,
   updateRow,
 } from './node-records.js';
-import type { FactsChanged, Node, NodeChange, NodeDraft, Nodes } from './types.js';
-
-export type NodesOptions = {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly audit: Audit;
-  readonly bans: Bans;
-  /** The ring whose certificates authenticate nodes; a disabled node's name is banned there. */
-  readonly clientRing: string;
-  readonly factsChanged: FactsChanged;
-};
-
-type Change = {
-  readonly set: Partial<NodeRow>;
-  readonly action: string;
-  readonly detail?: Readonly<Record<string, unknown>>;
-};
-type Room = NodesOptions & {
-  /** Writes one change of one node with its revision, its audit event, and the call that re-opens waiting requests. */
-  readonly change: (tx: WriteTx, row: NodeRow, change: Change, actor: Identity, now: number) => Promise<Node>;
-};
+import type { Node, NodeChange, NodeDraft, Nodes } from './types.js';
 
 const clientProfile = 'kubernetes.io/kube-apiserver-client-kubelet';
 
 /** The enrolled machines. Every change is one transaction with its audit event. */
 export function createNodes(options: NodesOptions): Nodes {
   const { store } = options;
-  const room: Room = { ...options, change: changeOf(options) };
+  const room: NodesRoom = { ...options, change: changeOf(options) };
   return {
     enrol: (draft, actor) =>
       store.write(async (tx) => {
@@ -74,21 +55,17 @@ export function createNodes(options: NodesOptions): Nodes {
     update: (name, change, actor) => store.write((tx) => update(room, tx, { ...change, name }, actor)),
     import: createNodeImport(options),
     list: (page) => listPage(store.db, page),
-    get: async (name) => {
-      const row = await findNode(store.db, name);
-      if (row === undefined) throw noSuchNode(name);
-      return nodeOf(row);
-    },
+    get: async (name) => nodeOf(await mustFindNode(store.db, name)),
     find: async (name) => {
       const row = await findNode(store.db, name);
       return row === undefined ? undefined : nodeOf(row);
     },
-    disable: (name, { actor, reason }) => store.write((tx) => disable(room, tx, { name, actor, reason })),
-    enable: (name, actor) => store.write((tx) => enable(room, tx, name, actor)),
-    replace: (name, actor) => store.write((tx) => replace(room, tx, name, actor)),
+    disable: (name, { actor, reason }) => store.write((tx) => disableNode(room, tx, { name, actor, reason })),
+    enable: (name, actor) => store.write((tx) => enableNode(room, tx, name, actor)),
+    replace: (name, actor) => store.write((tx) => replaceNode(room, tx, name, actor)),
     delete: async (name, actor, { check = () => undefined, dryRun = false } = {}) => {
       if (!dryRun) return store.write((tx) => remove(room, tx, { name, actor, check }));
-      const node = nodeOf(await mustFind(store.db, name));
+      const node = nodeOf(await mustFindNode(store.db, name));
       check(node);
       return node;
     },
@@ -104,14 +81,14 @@ export function createNodes(options: NodesOptions): Nodes {
     ...createNodeEditing(store, {
       insert: (tx, name, fields, actor) => insert(room, tx, name, fields, actor),
       setFields: (tx, row, fields, actor) => setFields(room, tx, row, fields, actor),
-      disable: (tx, name, actor) => disable(room, tx, { name, actor, reason: undefined }),
-      enable: (tx, name, actor) => enable(room, tx, name, actor),
+      disable: (tx, name, actor) => disableNode(room, tx, { name, actor, reason: undefined }),
+      enable: (tx, name, actor) => enableNode(room, tx, name, actor),
     }),
     ...createNodeJoining(options),
   };
 }
 
-function changeOf(options: NodesOptions): Room['change'] {
+function changeOf(options: NodesOptions): NodesRoom['change'] {
   return async (tx, row, { set, action, detail = {} }, actor, now) => {
     const next = await updateRow(tx, row, set);
     await tell(options, tx, { action, name: row.name, actor, detail, now });
@@ -132,13 +109,7 @@ async function tell(
   });
 }
 
-async function mustFind(db: Kysely<Schema>, name: string): Promise<NodeRow> {
-  const row = await findNode(db, name);
-  if (row === undefined) throw noSuchNode(name);
-  return row;
-}
-
-async function insert(room: Room, tx: WriteTx, name: string, fields: NodeFields, actor: Identity): Promise<Node> {
+async function insert(room: NodesRoom, tx: WriteTx, name: string, fields: NodeFields, actor: Identity): Promise<Node> {
   const now = room.clock.now().getTime();
   const { addresses = [], dnsNames = [] } = fields;
   const record = { uid: makeUid(room.random), now, by: actor.username, revision: tx.nextRevision() };
@@ -150,7 +121,7 @@ async function insert(room: Room, tx: WriteTx, name: string, fields: NodeFields,
   return nodeOf(row);
 }
 
-async function ensure(room: Room, tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node> {
+async function ensure(room: NodesRoom, tx: WriteTx, draft: NodeDraft, actor: Identity): Promise<Node> {
   const fields = readNodeFields(draft);
   const row = await findNode(tx.db, draft.name);
   if (row === undefined) return insert(room, tx, draft.name, fields, actor);
@@ -163,7 +134,7 @@ async function ensure(room: Room, tx: WriteTx, draft: NodeDraft, actor: Identity
 }
 
 async function update(
-  room: Room,
+  room: NodesRoom,
   tx: WriteTx,
   { name, ...change }: NodeChange & { name: string },
   actor: Identity,
@@ -171,7 +142,7 @@ async function update(
   const { addAddresses: _a, addDnsNames: _d, removeAddresses: _ra, removeDnsNames: _rd, ...replaced } = change;
   const fields = readNodeFields({ name, ...replaced });
   const named = readNameChanges(change, name);
-  const row = await mustFind(tx.db, name);
+  const row = await mustFindNode(tx.db, name);
   const node = nodeOf(row);
   const lists = {
     addresses: changedList(fields.addresses ?? node.addresses, named.addresses),
@@ -187,7 +158,7 @@ function defined(lists: Pick<NodeFields, 'addresses' | 'dnsNames'>): Pick<NodeDr
   return { ...(addresses && { addresses }), ...(dnsNames && { dnsNames }) };
 }
 
-function setFields(room: Room, tx: WriteTx, row: NodeRow, fields: NodeFields, actor: Identity): Promise<Node> {
+function setFields(room: NodesRoom, tx: WriteTx, row: NodeRow, fields: NodeFields, actor: Identity): Promise<Node> {
   const { addresses, dnsNames } = fields;
   return room.change(
     tx,
@@ -198,58 +169,13 @@ function setFields(room: Room, tx: WriteTx, row: NodeRow, fields: NodeFields, ac
   );
 }
 
-async function disable(
-  room: Room,
-  tx: WriteTx,
-  options: { name: string; actor: Identity; reason: string | undefined },
-): Promise<Node> {
-  const { name, actor, reason = 'disabled by an operator' } = options;
-  const row = await mustFind(tx.db, name);
-  if (row.state === 'disabled') return nodeOf(row);
-  const now = room.clock.now().getTime();
-  const value = `system:node:${name}`;
-  await room.bans.add(tx, {
-    kind: 'identity',
-    ring: room.clientRing,
-    value,
-    reason,
-    createdAt: now,
-    createdBy: actor.username,
-  });
-  return room.change(
-    tx,
-    row,
-    { set: { state: 'disabled', disabled_at: now }, action: 'node.disabled', detail: { reason } },
-    actor,
-    now,
-  );
-}
-
-/** A node that had joined counts as joined again, with the certificates it had. */
-async function enable(room: Room, tx: WriteTx, name: string, actor: Identity): Promise<Node> {
-  const row = await mustFind(tx.db, name);
-  if (row.state !== 'disabled') return nodeOf(row);
-  await room.bans.remove(tx, 'identity', room.clientRing, `system:node:${name}`);
-  const state = row.joined_at === null ? 'expected' : 'joined';
-  const set = { state, disabled_at: null } as const;
-  return room.change(tx, row, { set, action: 'node.enabled' }, actor, room.clock.now().getTime());
-}
-
-/** Its old certificates go on working until the rebuilt machine is given one. */
-async function replace(room: Room, tx: WriteTx, name: string, actor: Identity): Promise<Node> {
-  const row = await mustFind(tx.db, name);
-  if (row.state === 'disabled') throw disabledConflict(name);
-  const set = { state: 'expected', claims: '{}' } as const;
-  return room.change(tx, row, { set, action: 'node.replaced' }, actor, room.clock.now().getTime());
-}
-
 /** Forgets the node: its live certificates are banned one by one and its tokens revoked, so that its name is free again. */
 async function remove(
-  room: Room,
+  room: NodesRoom,
   tx: WriteTx,
   { name, actor, check }: { name: string; actor: Identity; check: (current: Node) => void },
 ): Promise<Node> {
-  const row = await mustFind(tx.db, name);
+  const row = await mustFindNode(tx.db, name);
   check(nodeOf(row));
   const now = room.clock.now().getTime();
   const cause = { reason: 'cessationOfOperation', actor: actor.username, now };
@@ -262,11 +188,4 @@ async function remove(
   const detail = { certificates };
   await tell(room, tx, { action: 'node.deleted', name, actor, detail, now });
   return nodeOf(last);
-}
-
-function disabledConflict(name: string): RotundaError {
-  return new RotundaError('conflict', `node ${JSON.stringify(name)} is disabled`, {
-    object: { resource: 'nodes', kind: 'Node', name },
-    hint: `rotunda node enable ${name} lifts that`,
-  });
 }
