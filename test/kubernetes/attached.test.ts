@@ -7,9 +7,15 @@ import { type Cluster, CLUSTER_NEEDS, startCluster } from '../support/kubernetes
 import { kubeadmJoin } from '../support/kubernetes/kubeadm.js';
 import { expectOk, kubeadmInitPhases } from '../support/kubernetes/kubeadm-cluster.js';
 import { hostAddress, type Machine, startMachine } from '../support/kubernetes/machine.js';
-import { currentCertificate, kubeletConfiguration, startContainerd, startNode } from '../support/kubernetes/node.js';
+import {
+  currentCertificate,
+  type KubeletNode,
+  kubeletConfiguration,
+  startContainerd,
+  startNode,
+} from '../support/kubernetes/node.js';
 import { until } from '../support/kubernetes/program.js';
-import { administrator, type Administrator, KUBEADM_TOKEN } from '../support/kubernetes/rotunda.js';
+import { administrator, type Administrator, KUBEADM_TOKEN, SERVING_SIGNER } from '../support/kubernetes/rotunda.js';
 
 /** The controllers of a cluster that joining needs. Those that approve and sign are Rotunda's now. */
 const controllers = [
@@ -56,6 +62,17 @@ describeWithKubernetes(
       for (const step of undo.reverse()) await step();
     });
 
+    /** A kubelet whose token Rotunda has made, and written to the API server. */
+    const joinThrough = async (name: string, addresses: readonly string[] = []): Promise<KubeletNode> => {
+      const token = await admin.token({ name, addresses });
+      const secret = `/api/v1/namespaces/kube-system/secrets/bootstrap-token-${token.slice(0, 6)}`;
+      await until('the token', async () => (await cluster.send('GET', secret)).status === 200 || undefined);
+      const bootstrap = { server: cluster.url, ca: cluster.pki.bundles.kubernetes, token };
+      const node = await startNode({ name, dir: cluster.dir, bootstrap });
+      undo.push(() => node.stop());
+      return node;
+    };
+
     /** Through the API server, which verifies the kubelet's serving certificate. */
     const healthOf = (name: string): Promise<string | undefined> =>
       cluster
@@ -63,17 +80,7 @@ describeWithKubernetes(
         .then(({ status, text }) => (status === 200 ? text : undefined));
 
     it('lets a kubelet join through the API server, as a node', async () => {
-      const token = await admin.token({ name: 'worker-1', addresses: [address] });
-      await until('the token at the API server', async () => {
-        const answer = await cluster.send(
-          'GET',
-          `/api/v1/namespaces/kube-system/secrets/bootstrap-token-${token.slice(0, 6)}`,
-        );
-        return answer.status === 200 || undefined;
-      });
-      const bootstrap = { server: cluster.url, ca: cluster.pki.bundles.kubernetes, token };
-      const node = await startNode({ name: 'worker-1', dir: cluster.dir, bootstrap });
-      undo.push(() => node.stop());
+      const node = await joinThrough('worker-1', [address]);
       await node.obtained('client');
       await node.obtained('server');
       const registered = await cluster.send('GET', '/api/v1/nodes/worker-1');
@@ -90,6 +97,23 @@ describeWithKubernetes(
       expectOk('kubeadm join', ended);
       expect(ended.stdout).toContain('This node has joined the cluster');
       expect(currentCertificate(joining, 'client')?.subject).toBe('O=system:nodes\nCN=system:node:worker-2');
+    });
+
+    it('holds what is not enrolled until it is, also after the API server was started again', async () => {
+      await cluster.controlPlane.restartApiServer();
+      const node = await joinThrough('worker-3');
+      await node.obtained('client');
+      const [held] = await until('a serving request', async () => {
+        const requests = await admin.requests(SERVING_SIGNER);
+        const own = requests.filter(({ spec }) => spec.username === 'system:node:worker-3');
+        return own.length > 0 ? own : undefined;
+      });
+      expect(held?.metadata.annotations?.['rotunda.dev/hold-reason']).toContain(address);
+      expect(held?.status.certificate).toBeUndefined();
+      await admin.patch('/pki/v1/nodes/worker-3', { addresses: [address] });
+      await node.obtained('server');
+      expect(await until('the kubelet through the API server', () => healthOf('worker-3'))).toBe('ok');
+      await node.stop();
     });
 
     it('goes on without Rotunda once it is detached', async () => {

@@ -102,7 +102,7 @@ describeWithKubernetes(
     });
 
     it('joins the node that its token is bound to', async () => {
-      const token = await admin.token({ name: 'worker-2', addresses: [address] }, KUBEADM_TOKEN);
+      const token = await admin.token({ name: 'worker-2', addresses: [address] }, { usages: KUBEADM_TOKEN.usages });
       const joining = await machine('worker-2');
       const ended = await join(joining, { token });
       expectOk('kubeadm join', ended);

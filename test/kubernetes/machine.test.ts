@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -22,10 +22,13 @@ describeWithKubernetes(['machine', 'containerd'], 'a machine of the tests', () =
   it('keeps to itself what is written and started in it, and leaves nothing behind', async () => {
     const machine = await startMachine({ name: 'worker-9', dir });
     writeInside(machine, '/etc/kubernetes/marker-of-a-test', 'x');
+    await machine.run('sh', ['-c', 'echo 7 > /proc/sys/kernel/panic']);
+    expect((await machine.run('cat', ['/proc/sys/kernel/panic'])).stdout).toBe('7\n');
     const containerd = await startContainerd(machine);
     expect((await machine.run('hostname', [])).stdout.trim()).toBe('worker-9');
     expect((await machine.run('cat', ['/etc/kubernetes/marker-of-a-test'])).stdout).toBe('x');
     expect(existsSync('/etc/kubernetes/marker-of-a-test')).toBe(false);
+    expect(readFileSync('/proc/sys/kernel/panic', 'utf8')).not.toBe('7\n');
     await machine.stop();
     expect(await containerd.ended).not.toBe(0);
     expect(containerd.running()).toBe(false);

@@ -32,6 +32,19 @@ export type Ended = { readonly code: number | null; readonly stdout: string; rea
 /** Where kubelet, kubeadm and containerd write without being asked. */
 const OWN_DIRECTORIES = ['/etc', '/var/lib', '/var/log', '/usr/libexec'];
 
+/**
+ * What a kubelet sets in the kernel when it finds it otherwise (container_manager_linux.go `setupKernelTunables`, 1.36).
+ * The kernel is everybody's, so a machine only shows these values, and the kubelet leaves them alone.
+ */
+const KERNEL_SETTINGS = [
+  'vm/overcommit_memory=1',
+  'vm/panic_on_oom=0',
+  'kernel/panic=10',
+  'kernel/panic_on_oops=1',
+  'kernel/keys/root_maxkeys=1000000',
+  'kernel/keys/root_maxbytes=25000000',
+];
+
 const script = `set -e
 name=$1 address=$2 layers=$3
 shift 3
@@ -43,6 +56,13 @@ for directory in "$@"; do
   layer=$layers/$(echo "$directory" | tr / _)
   mkdir -p "$layer/upper" "$layer/work"
   mount -t overlay overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" "$directory"
+done
+for setting in ${KERNEL_SETTINGS.join(' ')}; do
+  file=/proc/sys/\${setting%%=*}
+  [ -e "$file" ] || continue
+  copy=$layers/$(echo "$file" | tr / _)
+  echo "\${setting#*=}" > "$copy"
+  mount --bind "$copy" "$file"
 done
 mkdir -p /etc/kubernetes/manifests /var/lib/kubelet
 printf '127.0.0.1 localhost\n%s %s\n' "$address" "$name" > /etc/hosts

@@ -30,6 +30,8 @@ export type KubeletNode = {
     kind: 'client' | 'server',
     options?: { readonly previous?: X509Certificate; readonly timeoutMs?: number },
   ): Promise<X509Certificate>;
+  /** Writes another bootstrap kubeconfig, for the next start. */
+  bootstrapWith(bootstrap: NodeOptions['bootstrap']): void;
   startKubelet(): Program;
   stopKubelet(): Promise<void>;
   stop(): Promise<void>;
@@ -82,6 +84,9 @@ function kubeletNode(machine: Machine, port: number): KubeletNode {
         },
         { timeoutMs, programs: [kubelet] },
       ),
+    bootstrapWith: (bootstrap) => {
+      writeInside(machine, '/etc/kubernetes/bootstrap-kubelet.conf', bootstrapKubeconfig(bootstrap));
+    },
     startKubelet: () => (kubelet = start()),
     stopKubelet: () => kubelet.stop(),
     stop: async () => {
