@@ -51,6 +51,36 @@ export async function makeLeaf(wanted: Wanted, issuer: Authority): Promise<Buffe
   return make({ ...usages, ...wanted }, await makeKeys(), issuer);
 }
 
+/** Another certificate for the key and the name of an authority, by an issuer of the test's own: a way from its leaves to that issuer. */
+export async function crossSigned(
+  der: Buffer,
+  window: Pick<Wanted, 'notBefore' | 'notAfter'>,
+  issuer: Authority,
+): Promise<Buffer> {
+  const crossed = new x509.X509Certificate(der);
+  const keyId = crossed.getExtension(x509.SubjectKeyIdentifierExtension);
+  const certificate = await x509.X509CertificateGenerator.create(
+    {
+      serialNumber: `01${randomBytes(15).toString('hex')}`,
+      subject: crossed.subjectName,
+      issuer: nameOf(issuer.name, []),
+      notBefore: new Date(window.notBefore),
+      notAfter: new Date(window.notAfter),
+      signingAlgorithm: algorithm,
+      publicKey: crossed.publicKey,
+      signingKey: issuer.keys.privateKey,
+      extensions: [
+        new x509.BasicConstraintsExtension(true, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+        ...(keyId === null ? [] : [keyId]),
+        await x509.AuthorityKeyIdentifierExtension.create(issuer.keys.publicKey, false, webcrypto),
+      ],
+    },
+    webcrypto,
+  );
+  return Buffer.from(certificate.rawData);
+}
+
 /** A leaf with its key, both PEM, for a TLS client. */
 export async function makeCredential(wanted: Wanted, issuer: Authority): Promise<{ cert: string; key: string }> {
   const keys = await makeKeys();

@@ -6,7 +6,7 @@ import { createProxiedIdentities, type ProxiedIdentities } from '../../src/ident
 import type { ClaimedUser } from '../../src/identity/request-headers.js';
 import { logger } from '../ca/support.js';
 import { describeEachStore } from '../support/stores.js';
-import { type Authority, makeAuthority, makeLeaf, pemOf } from './forge.js';
+import { type Authority, crossSigned, makeAuthority, makeLeaf, pemOf } from './forge.js';
 import {
   admin,
   auditActions,
@@ -92,10 +92,17 @@ describeEachStore('front proxies', (open) => {
   test('are none of another ring, whichever way its CA comes into a source or a chain', async () => {
     const rooms = await startRooms(await open());
     const der = (ring: string): Buffer[] => rooms.ca.bundle(ring).anchors.map((anchor) => anchor.der);
+    const own = await issueLeaf(rooms, { ...subject('front-proxy-client'), ring: 'front-proxy' });
+    const corporate = await makeAuthority({ name: 'root', ...window });
+    const chain = [await crossSigned(der('front-proxy')[0] ?? own.der, window, corporate)];
+    expect(await speaks(proxiesFor(rooms, [() => trustIn([corporate.der])]), own.der, { chain })).toBe('alice');
     for (const ring of otherRings) {
       const { der: leaf } = await issueLeaf(rooms, { ...subject('front-proxy-client'), ring });
       expect(await speaks(proxiesFor(rooms, [() => trustIn(der(ring))]), leaf)).toBeUndefined();
       const root = await makeAuthority({ name: 'root', ...window });
+      const [anchor = Buffer.alloc(0)] = der(ring);
+      const crossed = await crossSigned(anchor, window, root);
+      expect(await speaks(proxiesFor(rooms, [() => trustIn([root.der])]), leaf, { chain: [crossed] })).toBeUndefined();
       const mixed = proxiesFor(rooms, [() => trustIn([root.der, ...der(ring)])]);
       expect(await speaks(mixed, leaf, { chain: der(ring) })).toBeUndefined();
       expect(await speaks(mixed, await leafOf(root))).toBeUndefined();
