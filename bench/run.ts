@@ -11,6 +11,7 @@ import { benchBareHttps } from './bare-https.js';
 import { benchBootstrap } from './bootstrap.js';
 import { benchDenied } from './denied.js';
 import { floorRows, measureFloor } from './floor.js';
+import { benchHealth } from './health.js';
 import { benchHttps } from './https.js';
 import { benchIdleWatches } from './idle-watches.js';
 import { benchInProcess } from './in-process.js';
@@ -68,4 +69,5 @@ sections.push({
   title: '(f) kubelets that are denied and ask again for ever',
   rows: await benchDenied({ kubelets: 500, perMinute: options.denied, seconds: 15 }),
 });
+sections.push({ title: '(g) health probes', rows: await benchHealth(2000) });
 report(sections, path.join(root, 'bench', 'results'));

@@ -49,6 +49,8 @@ describeEachDatabase('a backlog of half a million requests', (newDatabase) => {
     const before = process.memoryUsage().rss;
     const started = performance.now();
     let most = before;
+    /** Once caches are full, after the first fifth. */
+    let settled = before;
     const latencies: number[] = [];
     const steps: number[] = [];
     for (let step = 0, more = true; more; step += 1) {
@@ -60,6 +62,7 @@ describeEachDatabase('a backlog of half a million requests', (newDatabase) => {
       expect((await admin.send('GET', '/readyz')).status).toBe(200);
       latencies.push(performance.now() - asked);
       most = Math.max(most, process.memoryUsage().rss);
+      if (step * 50 < rows / 5) settled = most;
     }
     const left = await store.db
       .selectFrom('requests')
@@ -70,10 +73,11 @@ describeEachDatabase('a backlog of half a million requests', (newDatabase) => {
     process.stdout.write(
       `${store.engine}: ${String(rows)} requests in ${((performance.now() - started) / 1000).toFixed(0)} s, step median ${quantile(steps, 0.5)} ms, ` +
         `p99 ${quantile(steps, 0.99)} ms, /readyz p99 ${quantile(latencies, 0.99)} ms, loop p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms, ` +
-        `memory ${(before / 1e6).toFixed(0)} to at most ${(most / 1e6).toFixed(0)} MB\n`,
+        `memory ${(before / 1e6).toFixed(0)} MB, after a fifth ${(settled / 1e6).toFixed(0)} MB, at most ${(most / 1e6).toFixed(0)} MB\n`,
     );
     expect(left.count).toBe(0);
-    expect(most - before).toBeLessThan(250e6);
+    // What grew with the number of requests would grow five times as much.
+    expect(most - settled).toBeLessThan(200e6);
     await service.stop();
   });
 });
