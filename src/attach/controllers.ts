@@ -17,7 +17,8 @@ export type ControllersSeen = {
 const approverNames = ['certificatesigningrequest-approving-controller', 'csrapproving'];
 const signerNames = ['certificatesigningrequest-signing-controller', 'csrsigning'];
 
-export const controllersFlag = `--controllers=*,-${signerNames[0] ?? ''},-${approverNames[0] ?? ''}`;
+/** For `--controllers`, behind what is there: the flag replaces the default, and kubeadm sets more than a star. */
+export const controllersOff = `-${signerNames[0] ?? ''},-${approverNames[0] ?? ''}`;
 
 type Pod = ClusterObject & {
   readonly spec?: {

@@ -60,13 +60,14 @@ function endpointSlices({ name, namespace, port }: ServiceReference, addresses: 
     }));
 }
 
-/** An APIService that hands `group` to the service. Without the automanaged label, so that the API server lets it be. */
+/** An APIService that hands `group` to the service. Not automanaged, so that the API server lets it be. */
 export function apiServiceManifest(group: string, service: ServiceReference, bundlePem: string): ClusterObject {
   const { name, namespace, port } = service;
   return {
     apiVersion: 'apiregistration.k8s.io/v1',
     kind: 'APIService',
-    metadata: { name: `v1.${group}`, ...(group === probeGroup ? { labels: managedBy } : {}) },
+    // An empty value, because kubectl apply takes away no label that it has not made.
+    metadata: { name: `v1.${group}`, labels: group === probeGroup ? managedBy : { [automanagedLabel]: '' } },
     spec: {
       group,
       version: 'v1',

@@ -47,7 +47,10 @@ describe('the manifests that hand the group over', () => {
 
   it('takes the label away by which the API server would take the group back', () => {
     const object = apiServiceManifest('certificates.k8s.io', service, 'PEM');
-    expect(object.metadata).toEqual({ name: 'v1.certificates.k8s.io' });
+    expect(object.metadata).toEqual({
+      name: 'v1.certificates.k8s.io',
+      labels: { 'kube-aggregator.kubernetes.io/automanaged': '' },
+    });
     expect(object).toMatchObject({
       spec: { group: 'certificates.k8s.io', version: 'v1', service, caBundle: Buffer.from('PEM').toString('base64') },
     });

@@ -9,6 +9,7 @@ import { attachedCluster } from '../support/kubernetes/attached.js';
 import { describeWithKubernetes } from '../support/kubernetes/binaries.js';
 import { type Cluster, CLUSTER_NEEDS, startCluster } from '../support/kubernetes/cluster.js';
 import { hostAddress } from '../support/kubernetes/machine.js';
+import { until } from '../support/kubernetes/program.js';
 
 /** An API server that knows its administrator by a token, so that its client CAs can be taken away. */
 describeWithKubernetes([...CLUSTER_NEEDS, 'kubectl'], 'attaching is refused', () => {
@@ -90,7 +91,7 @@ describeWithKubernetes([...CLUSTER_NEEDS, 'kubectl'], 'attaching is refused', ()
     await cluster.stopControllerManager();
     expect(code, err).toBe(2);
     expect(err).toMatch(/kube-controller-manager's approver.* for requests still run/);
-    expect(err).toContain('--controllers=*,-certificatesigningrequest-signing-controller');
+    expect(err).toContain('--controllers: -certificatesigningrequest-signing-controller');
     expect(err).toContain('--accept running-controllers');
     await untouched();
   });
@@ -138,6 +139,25 @@ describeWithKubernetes([...CLUSTER_NEEDS, 'kubectl'], 'attaching is refused', ()
     expect(JSON.parse(out)).toMatchObject({ attached: true, replicas: 1, available: { status: 'True' } });
     expect(out).toContain('empty list of requestheader-allowed-names');
     expect(out).toContain('there is one replica behind the Service');
+    expect((await kubernetes('detach')).code).toBe(0);
+    await untouched();
+  });
+
+  it('not by kubectl, which applies what is printed; that survives a restart of the API server', async () => {
+    const address = hostAddress();
+    if (address === undefined) return;
+    const { code, out, err } = await kubernetes('attach', '--print', '--endpoint', address);
+    expect(code, err).toBe(0);
+    const file = path.join(dir, 'manifests.yaml');
+    writeFileSync(file, out);
+    await kubectl('apply', '-f', file);
+    await kubectl('wait', 'apiservice', 'v1.certificates.k8s.io', '--for=condition=Available', '--timeout=60s');
+    await cluster.controlPlane.restartApiServer();
+    await until('the group', async () => {
+      const list = await kubectl('get', 'csr').catch(() => '');
+      return list.includes('kubeadm.rotunda.dev/apiserver') || undefined;
+    });
+    expect((await apiService()).spec['service']).toMatchObject({ name: 'rotunda' });
     expect((await kubernetes('detach')).code).toBe(0);
     await untouched();
   });

@@ -5,7 +5,7 @@ import type { ClusterClient } from '../../attach/client.js';
 import {
   controllersByFlags,
   controllersByProbe,
-  controllersFlag,
+  controllersOff,
   type ControllersSeen,
 } from '../../attach/controllers.js';
 import { publishedFrontProxy } from '../../attach/front-proxy.js';
@@ -127,7 +127,9 @@ function checkControllers({ accepted, warn }: Before, { approver, signer, how }:
     accepted,
     'running-controllers',
     `kube-controller-manager's ${running.join(' and ')} for requests still ${running.length === 1 ? 'runs' : 'run'} (${how})`,
-    [`start it with ${controllersFlag}`],
+    [
+      `append to the list of its --controllers: ${controllersOff} (kubeadm: in /etc/kubernetes/manifests/kube-controller-manager.yaml)`,
+    ],
     warn,
   );
 }
