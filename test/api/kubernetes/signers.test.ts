@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type TestClient, type TestService } from '../../support/service.js';
 import { dns, email, ip, uri } from '../../ca/x509/requests.js';
 import { refusals } from './signers/refusals.js';
-import { nodeA, otherName, requestOf, subjectKeyId, type Subject } from './signers/requests.js';
-import { type Asked, signed, type Signed, signers } from './signers/signing.js';
+import { type Asked, nodeA, otherName, requestOf, signers, subjectKeyId, type Subject } from './signers/requests.js';
+import { signed, type Signed } from './signers/signing.js';
 
 const hour = 3600;
 const day = 24 * hour;

@@ -1,8 +1,5 @@
 import { matrix, type Row } from './matrix.js';
 
-/** Marks in docs/kubectl.md between which the table stands. */
-export const marks = ['<!-- commands: begin -->', '<!-- commands: end -->'] as const;
-
 const versions = [
   [20, '1.20 (Debian 12)'],
   [32, '1.32'],

@@ -1,6 +1,5 @@
 import { dns, hex } from '../../../ca/x509/requests.js';
-import { caTrue, certSign, nodeA, otherName, requestOf } from './requests.js';
-import { type Asked, signers } from './signing.js';
+import { type Asked, caTrue, certSign, nodeA, otherName, requestOf, signers } from './requests.js';
 
 const clientAuth = ['digital signature', 'client auth'];
 const jane = [['CN', 'jane']] as const;

@@ -13,6 +13,20 @@ import {
   utf8,
 } from '../../../ca/x509/requests.js';
 
+export const signers = {
+  client: 'kubernetes.io/kube-apiserver-client',
+  kubelet: 'kubernetes.io/kube-apiserver-client-kubelet',
+  serving: 'kubernetes.io/kubelet-serving',
+} as const;
+
+export type Asked = {
+  readonly signerName: string;
+  /** The request, DER. */
+  readonly der: Buffer;
+  readonly usages: readonly string[];
+  readonly expirationSeconds?: number;
+};
+
 const attributes = {
   C: oids.country,
   O: oids.organization,

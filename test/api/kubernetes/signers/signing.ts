@@ -4,20 +4,7 @@ import { X509Certificate } from '@peculiar/x509';
 
 import { csrPath, expectObject, type KubeObject, mergePatch } from '../../../support/kube-client.js';
 import type { TestAnswer, TestClient } from '../../../support/service.js';
-
-export const signers = {
-  client: 'kubernetes.io/kube-apiserver-client',
-  kubelet: 'kubernetes.io/kube-apiserver-client-kubelet',
-  serving: 'kubernetes.io/kubelet-serving',
-} as const;
-
-export type Asked = {
-  readonly signerName: string;
-  /** The request, DER. */
-  readonly der: Buffer;
-  readonly usages: readonly string[];
-  readonly expirationSeconds?: number;
-};
+import type { Asked } from './requests.js';
 
 /** What became of a request: its certificate, or why there is none. */
 export type Signed = {
