@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
 import { RotundaError } from '../../errors.js';
 import type { Identity } from '../../identity/types.js';
 import type { Api } from './call.js';
@@ -29,6 +31,20 @@ export function authorizeCall(
     ...(namespace === undefined ? {} : { namespace }),
   });
   return verdict.allowed ? undefined : resourceForbidden(identity, target);
+}
+
+/**
+ * Nobody here may act as somebody else, and whoever asks to is told: passed over, `kubectl --as` would show what the
+ * caller may do as what the other may. Upstream's words for a caller without the right.
+ */
+export function impersonationRefused(identity: Identity, headers: IncomingHttpHeaders): RotundaError | undefined {
+  const user = headers['impersonate-user'];
+  if (user === undefined) {
+    if (headers['impersonate-group'] === undefined && headers['impersonate-uid'] === undefined) return undefined;
+    return new RotundaError('bad-request', 'groups and uids cannot be impersonated without a user');
+  }
+  const message = `User ${JSON.stringify(identity.username)} cannot impersonate resource "users" in API group "" at the cluster scope`;
+  return new RotundaError('forbidden', message, { object: { resource: 'users', name: String(user) } });
 }
 
 function resourceForbidden(identity: Identity, target: Target): RotundaError {

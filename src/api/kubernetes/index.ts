@@ -7,7 +7,7 @@ import { type RefreshingOptions, startRefreshing } from '../../config-maps/refre
 import type { Context } from '../../context.js';
 import { RotundaError } from '../../errors.js';
 import { ownUrl } from '../../service/own-url.js';
-import { authorizeCall } from './authorization.js';
+import { authorizeCall, impersonationRefused } from './authorization.js';
 import type { Api, Call } from './call.js';
 import { negotiate } from './codec/negotiate.js';
 import { route } from './routes.js';
@@ -37,7 +37,7 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
     scope.addHook('onRequest', (request, _reply, next) => {
       const target = parseTarget(request.method, request.url, request.query as Query);
       request.setDecorator(decorator, target);
-      next(authorizeCall(api, request.identity, target));
+      next(impersonationRefused(request.identity, request.headers) ?? authorizeCall(api, request.identity, target));
     });
     scope.addHook('preClose', () => watches.drain());
     for (const url of paths) {

@@ -299,4 +299,16 @@ describe('the options of writes', () => {
     expect((await client.send('HEAD', '/apis/unknown.example.com/v1/x')).status).toBe(404);
     expect((await client.send('HEAD', '/readyz')).status).toBe(200);
   });
+
+  it('nobody acts as somebody else', async () => {
+    const as = await client.send('GET', csrPath, { headers: { 'impersonate-user': 'jane' } });
+    expect(expectObject(as, 403)).toMatchObject({
+      message:
+        'users "jane" is forbidden: User "admin" cannot impersonate resource "users" in API group "" at the cluster scope',
+      details: { name: 'jane', kind: 'users' },
+    });
+    expect((await client.send('GET', csrPath, { headers: { 'impersonate-group': 'system:masters' } })).status).toBe(
+      400,
+    );
+  });
 });
