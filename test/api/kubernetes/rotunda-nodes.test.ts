@@ -246,8 +246,9 @@ describeEachDatabase('Node objects of rotunda.dev', (newDatabase) => {
   test('are not the Nodes of the API server', async () => {
     await start();
     await create('n1');
-    const token = await nodeToken(admin, 'n1');
-    expect((await service.client(token).send('GET', '/api/v1/nodes/n1')).status).toBe(404);
+    const change = { raw: '{"spec":{}}', headers: { 'content-type': 'application/merge-patch+json' } };
+    expect((await admin.send('PATCH', '/api/v1/nodes/n1', change)).status).toBe(405);
+    expect((await admin.send('GET', '/api/v1/nodes/n2')).status).toBe(404);
     const groups = (await admin.send('GET', '/apis')).json<{ groups: { name: string }[] }>();
     expect(groups.groups.map(({ name }) => name)).toContain('rotunda.dev');
     expect((await admin.send('GET', '/apis/rotunda.dev/v1')).json()).toMatchObject({
