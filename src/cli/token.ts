@@ -1,11 +1,12 @@
 import { type Command, Option } from 'commander';
 
+import type { DiscoveryView } from '../api/rest/discovery.js';
 import type { CreatedTokenView, TokenView } from '../api/rest/tokens.js';
 import { pathOf } from './client.js';
 import { localFailure } from './failure.js';
 import { memberName, seconds } from './arguments.js';
 import type { Io } from './io.js';
-import { joined, printList, printObject, until, type View } from './output.js';
+import { type Format, joined, printList, printObject, until, type View } from './output.js';
 import { action, collect, examples } from './verb.js';
 
 const view: View<TokenView> = {
@@ -78,6 +79,8 @@ type CreateFlags = {
   readonly reusable?: true;
   readonly group?: readonly string[];
   readonly description?: string;
+  readonly usage?: readonly string[];
+  readonly printJoinCommand?: true;
 };
 
 function create(noun: Command, io: Io): void {
@@ -100,21 +103,49 @@ function create(noun: Command, io: Io): void {
     .option('--reusable', 'do not use it up with its first certificate')
     .option('--group <group>', 'an extra group, system:bootstrappers:…; repeat for more', collect)
     .option('--description <text>', 'what it is for')
+    .option('--usage <usage>', 'authentication, or signing (of cluster-info); repeat for both', collect)
+    .addOption(
+      new Option('--print-join-command', 'print the kubeadm join command for it; it signs cluster-info then').conflicts(
+        ['etcdMember', 'controlPlane', 'usage'],
+      ),
+    )
     .addHelpText(
       'after',
       examples(
         ['A node that may join within the hour', 'rotunda token create --node n1 --address 10.0.0.11 --ttl 1h -o json'],
+        ['The command that joins a node with kubeadm', 'rotunda token create --node n1 --print-join-command'],
         ['A member of an enrolled etcd cluster', 'rotunda token create --etcd-member main/m1 -o json'],
       ),
     )
     .action(
       action<CreateFlags>(io, ({ withClient, format, options }) =>
         withClient(async (client) => {
+          const join = options.printJoinCommand === true;
+          // Asked first: where nobody can join this way, no token is left behind.
+          const discovery = join ? await client.json<DiscoveryView>('GET', '/discovery') : undefined;
           const created = await client.json<CreatedTokenView>('POST', '/tokens', { body: draftOf(options) });
-          printObject(io, format, created, createdView);
+          if (discovery === undefined) printObject(io, format, created, createdView);
+          else printJoinCommand(io, format, { ...created, joinCommand: joinCommand(created.token, discovery) });
         }),
       ),
     );
+}
+
+/** As `kubeadm token create --print-join-command` prints it, with a pin for each anchor. */
+export function joinCommand(token: string, { server, pins }: DiscoveryView): string {
+  const hashes = pins.map((pin) => ` --discovery-token-ca-cert-hash ${pin}`).join('');
+  const { hostname, port } = new URL(server);
+  return `kubeadm join ${hostname}:${port === '' ? '443' : port} --token ${token}${hashes}`;
+}
+
+function printJoinCommand(io: Io, format: Format, created: CreatedTokenView & { joinCommand: string }): void {
+  if (format === 'json' || format === 'yaml') printObject(io, format, created, createdView);
+  else io.out(`${created.joinCommand}\n`);
+}
+
+/** Checked by the server. */
+function usagesOf({ usage, printJoinCommand: join }: CreateFlags): readonly string[] | undefined {
+  return join === true ? ['authentication', 'signing'] : usage;
 }
 
 function draftOf(flags: CreateFlags): Record<string, unknown> {
@@ -129,6 +160,7 @@ function draftOf(flags: CreateFlags): Record<string, unknown> {
     ttlSeconds: ttl === undefined ? undefined : seconds('--ttl', ttl),
     reusable,
     groups: group,
+    usages: usagesOf(flags),
     description,
   };
 }

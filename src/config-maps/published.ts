@@ -46,15 +46,19 @@ export function publishedConfigMaps(options: PublishedOptions): readonly Publish
   ];
 }
 
+/** Throws 'forbidden' where clients and servers have separate authorities: kubeadm trusts one bundle for both. */
+export function requireOneBundle({ topology }: Pick<Config, 'topology'>): void {
+  if (topology.kubernetesClient === topology.kubernetesServer) return;
+  throw new RotundaError(
+    'forbidden',
+    `the rings ${topology.kubernetesClient} and ${topology.kubernetesServer} issue client and serving certificates apart, ` +
+      'and kubeadm trusts one bundle for both: join with kubelet configuration files of your own, with a clientCAFile',
+  );
+}
+
 async function clusterInfo(options: PublishedOptions, db: Kysely<Schema>): Promise<ConfigMapContent> {
-  const { topology, kubernetes, advertiseUrl } = options.config;
-  if (topology.kubernetesClient !== topology.kubernetesServer) {
-    throw new RotundaError(
-      'forbidden',
-      `the rings ${topology.kubernetesClient} and ${topology.kubernetesServer} issue client and serving certificates apart, ` +
-        'and kubeadm trusts one bundle for both: join with kubelet configuration files of your own, with a clientCAFile',
-    );
-  }
+  const { kubernetes, advertiseUrl } = options.config;
+  requireOneBundle(options.config);
   const data = clusterInfoData({
     server: kubernetes.apiServer ?? advertiseUrl ?? options.ownUrl(),
     bundlePem: await bundlePem(options, db),

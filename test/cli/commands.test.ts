@@ -37,6 +37,17 @@ describe('as a process', () => {
     expect(JSON.parse(ran.out)).toMatchObject({ username: 'admin', ring: 'rotunda' });
   });
 
+  it('prints the kubeadm command for a new token, with every pin', async () => {
+    const printed = await ok('token', 'create', '--node', 'j1', '--print-join-command');
+    const [, endpoint = '', token = '', hashes = ''] =
+      /^kubeadm join (\S+) --token (\S+)((?: --discovery-token-ca-cert-hash sha256:[0-9a-f]{64})+)\n$/.exec(printed) ??
+      [];
+    expect(`https://${endpoint}`).toBe(service.url);
+    expect(hashes.match(/sha256:[0-9a-f]{64}/g)).toEqual(service.service.pins);
+    const shown = JSON.parse(await ok('token', 'get', token.slice(0, 6), '-o', 'json')) as { usages: string[] };
+    expect(shown.usages).toEqual(['authentication', 'signing']);
+  });
+
   it('makes a token that people script against', async () => {
     const ran = await rotunda(
       [

@@ -8,6 +8,7 @@ import { attachmentRoutes } from './attachment.js';
 import { authorityRoutes } from './authorities.js';
 import { bundleRoutes } from './bundles.js';
 import { certificateRoutes } from './certificates.js';
+import { discoveryRoutes } from './discovery.js';
 import { etcdClusterRoutes } from './etcd-clusters.js';
 import { etcdMemberRoutes } from './etcd-members.js';
 import { keepIdempotent } from './idempotency.js';
@@ -30,6 +31,7 @@ const nouns: readonly Routes[] = [
   requestRoutes,
   certificateRoutes,
   tokenRoutes,
+  discoveryRoutes,
   nodeRoutes,
   nodeImportRoutes,
   etcdClusterRoutes,
