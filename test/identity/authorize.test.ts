@@ -209,7 +209,8 @@ describe('who may do what', () => {
     const masters = may({ ...person('root', 'proxied'), roles: ['proxied', 'proxied-admin'] });
     const more = table.filter(([title]) => masters.includes(title) && !through.includes(title));
     expect(more.length).toBeGreaterThan(0);
-    for (const [, asked] of more) expect(JSON.stringify(asked)).toMatch(/"signers".*"(kubernetes\.io|example\.|notrotunda\.)/);
+    for (const [, asked] of more)
+      expect(JSON.stringify(asked)).toMatch(/"signers".*"(kubernetes\.io|example\.|notrotunda\.)/);
   });
 
   test('the reasons of refusals are upstream’s', () => {
