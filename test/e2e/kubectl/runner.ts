@@ -44,7 +44,7 @@ export async function minorOf(binary: string): Promise<number> {
 /** Runs one row under a name of its own and checks everything that it expects. */
 export async function runRow(kubectl: Kubectl, row: Row, name: string): Promise<void> {
   const file = writeManifests(kubectl.home, name);
-  const fill = (text: string): string => text.replace(/\bNAME\b/g, name).replaceAll('FILE', file);
+  const fill = (text: string): string => text.replace(/(?<![A-Z])NAME\b/g, name).replaceAll('FILE', file);
   await prepare(kubectl, row, name, file);
   for (const first of row.first ?? []) {
     const before = await runKubectl(kubectl, first.map(fill));
