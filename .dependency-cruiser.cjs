@@ -24,7 +24,7 @@ module.exports = {
     room(
       'domain-knows-no-surface',
       '^src/(ca|csr|rotation|fleet|identity|audit|store|config-maps)/',
-      '^src/(api|agent|cli|service|server\\.ts|main\\.ts|context\\.ts)',
+      '^src/(api|agent|attach|cli|service|server\\.ts|main\\.ts|context\\.ts)',
       'The domain does not know how it is reached.',
     ),
     room(

@@ -23,6 +23,7 @@ describe('usage', () => {
       'token',
       'node',
       'etcd',
+      'kubernetes',
       'whoami',
       'version',
     ]);
