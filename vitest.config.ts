@@ -45,7 +45,6 @@ export default defineConfig({
           include: ['test/kubernetes/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          teardownTimeout: 60_000,
         },
       },
     ],
