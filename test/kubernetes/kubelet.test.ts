@@ -149,6 +149,19 @@ describeWithKubernetes(['machine', 'containerd', 'kubelet'], 'a real kubelet, wi
     expect(fresh.subject).toBe('O=system:nodes\nCN=system:node:worker-8');
   });
 
+  it('that does not rotate asks once, under the name of its key', async () => {
+    const { rotunda, admin } = await start();
+    const token = await admin.token({ name: 'worker-10', addresses: [address] });
+    const bootstrap = { server: rotunda.url, ca: rotunda.ca, token };
+    const node = await startNode({ name: 'worker-10', dir, bootstrap, config: { rotateCertificates: false } });
+    undo.push(() => node.stop());
+    const client = await node.obtained('client');
+    const [request] = await admin.requests(CLIENT_SIGNER);
+    expect(request?.metadata.name).toMatch(/^node-csr-[A-Za-z0-9_-]{43}$/);
+    expect(request?.status.certificate).toBe(Buffer.from(client.toString()).toString('base64'));
+    await node.obtained('server');
+  });
+
   it('goes on waiting while the service starts again, and gets its certificate from the new one', async () => {
     const dataDir = path.join(dir, 'rotunda');
     const first = await startTestService({ dataDir });
