@@ -52,7 +52,7 @@ describeEachDatabase('a watch', (newDatabase) => {
     const now = await watch('sendInitialEvents=false&resourceVersionMatch=NotOlderThan');
     const future = await watch(`resourceVersion=${String(versionOf(a) + 3)}`);
     // The last two tell nothing when they are ready.
-    await sleep(200);
+    await sleep(1000);
     await createRequest(client, { name: 'c' });
     await createRequest(client, { name: 'd' });
     await createRequest(client, { name: 'e' });
@@ -126,6 +126,7 @@ describeEachDatabase('a watch', (newDatabase) => {
   it('as a Table has one row per event, and columns in the first', async () => {
     await createRequest(client, { name: 'a' });
     const one = await watch(initialEvents, table);
+    await one.until(2);
     await patchRequest(client, 'a', { metadata: { labels: { a: 'b' } } });
     const tables = (await one.until(3)).map(({ object }) => object as unknown as TableEvent);
     expect(one.events.map(({ type }) => type)).toEqual(['ADDED', 'BOOKMARK', 'MODIFIED']);
