@@ -110,6 +110,9 @@ const shots: readonly Shot[] = [
   })),
 ];
 
+/** A version that is to come is a Timeout, as upstream has it. */
+const isAnswer = (status: number): boolean => status < 500 || status === 504;
+
 /** Hostile bodies, headers and connections against the service in a process of its own. */
 export function describeFuzz({ runs, connections, patient }: FuzzOptions): void {
   const seed = Number(process.env['ROTUNDA_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -268,10 +271,8 @@ export function describeFuzz({ runs, connections, patient }: FuzzOptions): void 
           const headers = { accept, 'content-type': type, 'content-encoding': how, 'accept-encoding': how };
           const body = method === 'GET' || method === 'HEAD' ? undefined : JSON.stringify(object);
           const at = `${method === 'POST' ? csrPath : `${csrPath}/target`}?${given}`;
-          expect(await send(method, at, headers, body)).toBeLessThan(500);
-          expect(await send('GET', `${csrPath}?${given}`, { accept })).toSatisfy(
-            (status: number) => status < 500 || status === 504,
-          );
+          expect(await send(method, at, headers, body)).toSatisfy(isAnswer);
+          expect(await send('GET', `${csrPath}?${given}`, { accept })).toSatisfy(isAnswer);
         });
       },
       patience,
