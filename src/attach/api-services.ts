@@ -76,7 +76,7 @@ function merged(object: ClusterObject, found: ClusterObject & { spec?: { cluster
 }
 
 /** Whether it carries Rotunda's label. */
-export function isOurs({ metadata }: ClusterObject): boolean {
+function isOurs({ metadata }: ClusterObject): boolean {
   const [entry] = Object.entries(managedBy);
   return entry !== undefined && metadata.labels?.[entry[0]] === entry[1];
 }

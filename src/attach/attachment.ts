@@ -93,6 +93,7 @@ export async function createAttachment(options: AttachmentOptions): Promise<Atta
     },
     clear: async (actor) => {
       const removed = await record.clear(actor);
+      if (kubernetes.kubeconfig === undefined) await secrets.forget();
       changed();
       return removed;
     },

@@ -5,6 +5,7 @@ import { RotundaError } from '../errors.js';
 import { kubeadmNodeGroup } from '../identity/token-format.js';
 import type { Token, Tokens } from '../identity/types.js';
 import {
+  deleteAllTokenSecrets,
   deleteTokenSecret,
   insertTokenSecret,
   listTokenSecrets,
@@ -35,6 +36,8 @@ export type TokenSecrets = {
   /** Writes what is new and deletes what is no longer live. One that fails does not keep the others. */
   keep(client: ClusterClient, tokens: Pick<Tokens, 'get'>): Promise<void>;
   counts(): Promise<TokenSecretCounts>;
+  /** When this service no longer stands behind that API server: what is left there goes with `detach`. */
+  forget(): Promise<void>;
 };
 
 /**
@@ -83,6 +86,7 @@ export function createTokenSecrets({ store, kek, logger }: TokenSecretsOptions):
         }
       }
     },
+    forget: () => store.write((tx) => deleteAllTokenSecrets(tx.db)),
     counts: async () => {
       const rows = await listTokenSecrets(store.db);
       return {

@@ -52,6 +52,7 @@ describeEachDatabase('the record of standing behind an API server', (newDatabase
     expect(status.tokenSecrets).toEqual({ written: 0, waiting: 1, problems: [] });
     expect(status.sink?.state).toBe('behind');
     await attachment.clear('test');
+    expect((await attachment.status()).tokenSecrets.waiting).toBe(0);
     if (isShared) {
       await first.service.maintain();
       expect(first.service.context.attachment.servingNames()).toEqual([]);

@@ -262,5 +262,10 @@ describeWithKubernetes(['etcd', 'kube-apiserver', 'kubectl'], 'attached behind a
     await kubectl('patch', 'apiservice', 'v1.certificates.k8s.io', type, '-p', patch);
     const answer = await cluster.send('GET', requestsPath);
     expect(answer.status, answer.text).toBe(200);
+    const cleaned = await kubernetes('detach', '-o', 'json');
+    expect(cleaned.code, cleaned.err).toBe(0);
+    expect(cleaned.err).toContain('warning: cannot reach');
+    expect(JSON.parse(cleaned.out)).toMatchObject({ group: 'was not handed over' });
+    expect(cleaned.out).toContain('Service/rotunda');
   });
 });

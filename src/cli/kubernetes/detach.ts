@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
 
-import type { AttachmentView } from '../../api/rest/attachment.js';
 import type { RequestView } from '../../api/rest/request-view.js';
-import { backendOf, certificatesApi, giveBack, isOurs, removeOurs } from '../../attach/api-services.js';
+import { backendOf, certificatesApi, giveBack, removeOurs } from '../../attach/api-services.js';
 import type { ClusterClient, ClusterObject } from '../../attach/client.js';
-import { accessManifests, giveBackCommand, managedBy, serviceManifests } from '../../attach/manifests.js';
-import type { ServiceReference } from '../../attach/types.js';
+import { accessManifests, giveBackCommand, managedBy } from '../../attach/manifests.js';
 import type { Client } from '../client.js';
 import { isFailure } from '../failure.js';
 import type { Io } from '../io.js';
@@ -57,9 +55,7 @@ async function detach(call: Call<ClusterFlags>, client: Client, cluster: Cluster
   const backend = backendOf(found);
   // The group first: it must work again whatever becomes of the rest.
   if (backend !== undefined) await giveBack(cluster);
-  const stored = await orUnreachable(call, () => client.json<AttachmentView>('GET', '/attachment'));
-  const service = stored?.service ?? backend;
-  const deleted = await removeObjects(cluster, service);
+  const deleted = await removeObjects(cluster);
   await orUnreachable(call, () => client.send('DELETE', '/attachment'));
   const pending = (await orUnreachable(call, () => pendingHere(client))) ?? [];
   const group = backend === undefined ? 'was not handed over' : 'given back';
@@ -82,28 +78,41 @@ async function orUnreachable<T>({ io }: Call<ClusterFlags>, work: () => Promise<
   }
 }
 
-async function removeObjects(cluster: ClusterClient, service: ServiceReference | undefined): Promise<string[]> {
-  const both = service && [
-    ...serviceManifests(service, { kind: 'endpoints', addresses: ['0.0.0.0', '::'] }),
-    ...accessManifests(),
+/** By label, so that it needs neither this service nor the name that the Service was given. */
+async function removeObjects(cluster: ClusterClient): Promise<string[]> {
+  const deleted = [
+    ...(await removeLabelled(cluster, 'Service', '/api/v1', 'services')),
+    ...(await removeLabelled(cluster, 'EndpointSlice', '/apis/discovery.k8s.io/v1', 'endpointslices')),
+    // Without this service, nobody would delete the Secrets of tokens that are used up.
+    ...(await removeLabelled(cluster, 'Secret', '/api/v1', 'secrets', 'bootstrap.kubernetes.io/token')),
   ];
-  const deleted: string[] = [];
-  for (const object of both ?? accessManifests()) {
+  for (const object of accessManifests()) {
     if ((await removeOurs(cluster, object)) === 'deleted') deleted.push(`${object.kind ?? ''}/${object.metadata.name}`);
   }
-  return [...deleted, ...(await removeTokens(cluster))];
+  return deleted;
 }
 
-/** Secrets of tokens that Rotunda made: without Rotunda, nobody would delete them when they are used up. */
-async function removeTokens(cluster: ClusterClient): Promise<string[]> {
-  const path = '/api/v1/namespaces/kube-system/secrets';
+async function removeLabelled(
+  cluster: ClusterClient,
+  kind: string,
+  root: string,
+  plural: string,
+  type?: string,
+): Promise<string[]> {
   const labelSelector = Object.entries(managedBy)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
-  const { items } = await cluster.list<ClusterObject & { readonly type?: string }>(path, { labelSelector });
-  const tokens = items.filter((secret) => secret.type === 'bootstrap.kubernetes.io/token' && isOurs(secret));
-  for (const { metadata } of tokens) await cluster.remove(`${path}/${metadata.name}`, metadata.uid);
-  return tokens.map(({ metadata }) => `Secret/${metadata.name}`);
+  const list = await cluster.list<ClusterObject & { readonly type?: string }>(`${root}/${plural}`, {
+    labelSelector,
+    ...(type === undefined ? {} : { fieldSelector: `type=${type}` }),
+  });
+  const deleted: string[] = [];
+  for (const { metadata } of list.items) {
+    const { namespace = '', name, uid } = metadata;
+    const gone = await cluster.remove(`${root}/namespaces/${namespace}/${plural}/${name}`, uid);
+    if (gone) deleted.push(`${kind}/${name}`);
+  }
+  return deleted;
 }
 
 /** What nobody has answered: undecided, held, and approved for a signer that has not signed. */

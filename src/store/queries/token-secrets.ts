@@ -24,3 +24,8 @@ export async function updateTokenSecret(
 export async function deleteTokenSecret(db: Kysely<Schema>, tokenId: string): Promise<void> {
   await db.deleteFrom('token_secrets').where('token_id', '=', tokenId).execute();
 }
+
+/** Nobody looks after the Secrets any more. */
+export async function deleteAllTokenSecrets(db: Kysely<Schema>): Promise<void> {
+  await db.deleteFrom('token_secrets').execute();
+}
