@@ -38,45 +38,7 @@ const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const decided = new Counter({
-    name: 'rotunda_requests_decided_total',
-    help: 'Decisions over requests, by profile and outcome.',
-    labelNames: ['profile', 'outcome'] as const,
-    registers,
-  });
-  const issued = new Counter({
-    name: 'rotunda_certificates_issued_total',
-    help: 'Certificates issued, by profile and ring.',
-    labelNames: ['profile', 'ring'] as const,
-    registers,
-  });
-  const issueTime = new Histogram({
-    name: 'rotunda_issue_duration_seconds',
-    help: 'Time from submitting a request to its durable certificate.',
-    labelNames: ['profile'] as const,
-    buckets: latencyBuckets,
-    registers,
-  });
-  const httpTime = new Histogram({
-    name: 'rotunda_http_request_duration_seconds',
-    help: 'Time to answer, by surface, method and status. Watches are not counted.',
-    labelNames: ['surface', 'method', 'status'] as const,
-    buckets: latencyBuckets,
-    registers,
-  });
-  const cleaned = new Counter({
-    name: 'rotunda_requests_cleaned_total',
-    help: 'Requests deleted because they were kept long enough, by what had become of them.',
-    labelNames: ['state'] as const,
-    registers,
-  });
-  const refused = new Counter({
-    name: 'rotunda_limited_total',
-    help: 'Calls answered with 429, by the limit that they met.',
-    labelNames: ['limit'] as const,
-    registers,
-  });
-  const watchers = new Gauge({ name: 'rotunda_watches', help: 'Open watches.', registers });
+  const { decided, issued, issueTime, httpTime, cleaned, refused, watchers } = counted(registers);
   const gauges = scrapeGauges(registers);
   const collectors: ((gauges: ScrapeGauges) => Promise<void>)[] = [];
   return {
@@ -109,6 +71,61 @@ export function createMetrics(): Metrics {
     onScrape: (collect) => {
       collectors.push(collect);
     },
+  };
+}
+
+type Counted = {
+  readonly decided: Counter<'profile' | 'outcome'>;
+  readonly issued: Counter<'profile' | 'ring'>;
+  readonly issueTime: Histogram<'profile'>;
+  readonly httpTime: Histogram<'surface' | 'method' | 'status'>;
+  readonly cleaned: Counter<'state'>;
+  readonly refused: Counter<'limit'>;
+  readonly watchers: Gauge;
+};
+
+/** What is counted as it happens. */
+function counted(registers: Registry[]): Counted {
+  return {
+    decided: new Counter({
+      name: 'rotunda_requests_decided_total',
+      help: 'Decisions over requests, by profile and outcome.',
+      labelNames: ['profile', 'outcome'] as const,
+      registers,
+    }),
+    issued: new Counter({
+      name: 'rotunda_certificates_issued_total',
+      help: 'Certificates issued, by profile and ring.',
+      labelNames: ['profile', 'ring'] as const,
+      registers,
+    }),
+    issueTime: new Histogram({
+      name: 'rotunda_issue_duration_seconds',
+      help: 'Time from submitting a request to its durable certificate.',
+      labelNames: ['profile'] as const,
+      buckets: latencyBuckets,
+      registers,
+    }),
+    httpTime: new Histogram({
+      name: 'rotunda_http_request_duration_seconds',
+      help: 'Time to answer, by surface, method and status. Watches are not counted.',
+      labelNames: ['surface', 'method', 'status'] as const,
+      buckets: latencyBuckets,
+      registers,
+    }),
+    cleaned: new Counter({
+      name: 'rotunda_requests_cleaned_total',
+      help: 'Requests deleted because they were kept long enough, by what had become of them.',
+      labelNames: ['state'] as const,
+      registers,
+    }),
+    refused: new Counter({
+      name: 'rotunda_limited_total',
+      help: 'Calls answered with 429, by the limit that they met.',
+      labelNames: ['limit'] as const,
+      registers,
+    }),
+    watchers: new Gauge({ name: 'rotunda_watches', help: 'Open watches.', registers }),
   };
 }
 

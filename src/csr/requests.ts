@@ -17,7 +17,7 @@ import type { Requests, Submitted, UpdateOptions } from './types.js';
 /** The life of requests, wired to the rooms that it needs. */
 export function createRequests(options: RequestsOptions): Requests {
   const parts = partsOf(options);
-  const { run } = slotsOf(options);
+  const slots = slotsOf(options);
   const edit: Requests['update'] = async (name, change, updateOptions) => {
     const { text, approved } = await update(parts, { name, change, options: updateOptions });
     // Signing follows the answer, as upstream's signer follows the approval.
@@ -30,7 +30,7 @@ export function createRequests(options: RequestsOptions): Requests {
   };
   return Object.freeze<Requests>({
     submit: async (identity, draft, submitOptions) => {
-      const submitted = await run(() => submit(parts, identity, draft, submitOptions));
+      const submitted = await slots.run(() => submit(parts, identity, draft, submitOptions));
       if (submitOptions?.dryRun !== true) afterHold(parts, submitted);
       return submitted;
     },
