@@ -210,7 +210,7 @@ function fieldOf(number: number, rule: Rule, value: unknown): Buffer[] {
 const listOf = (value: unknown): readonly unknown[] => (value ?? []) as readonly unknown[];
 /** gogo writes maps sorted by key. */
 const entriesOf = (value: unknown): [string, unknown][] =>
-  Object.entries((value ?? {})).sort(([a], [b]) => (a < b ? -1 : 1)) as [string, unknown][];
+  Object.entries(value ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)) as [string, unknown][];
 const repeatedText = (items: unknown): Buffer => Buffer.concat(listOf(items).map((item) => bytes(1, item as string)));
 const time = (text: string): Buffer =>
   Buffer.concat([varint(1 << 3), varint(Date.parse(text) / 1000), varint(2 << 3), varint(0)]);
