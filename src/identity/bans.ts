@@ -31,6 +31,7 @@ export async function createBans(options: { store: Store }): Promise<Bans> {
     // Written by this module only, so its shape is known.
     const ban = JSON.parse(change.object) as Ban;
     const lifted = change.type === 'DELETED';
+    if (lifted && ban.kind === 'serial') return;
     memory.apply(ban, { ban: lifted ? undefined : ban, revision: change.revision });
     if (lifted) memory.forget(ban, change.revision);
   });
@@ -78,6 +79,8 @@ async function publish(
   const revision = tx.nextRevision();
   const name = `${key.kind}/${key.ring}/${key.value}`;
   await tx.publish({ revision, resource, name, type, object: JSON.stringify(ban ?? key), previous: undefined });
+  // See Bans.remove.
+  if (ban === undefined && key.kind === 'serial') return;
   tx.onCommit(() => {
     memory.apply(key, { ban, revision });
   });

@@ -105,7 +105,7 @@ async function tokenOf({ tokens }: Room, username: string): Promise<TokenFacts |
   const token = await tokens.vouched(id);
   if (token?.state === 'active') return token;
   const fate = { used: 'is used up', revoked: 'is revoked' } as const;
-  const state = token === undefined ? 'has expired' : fate[token.state];
+  const state = token === undefined ? 'has expired or does not authenticate' : fate[token.state];
   throw refused(
     `bootstrap token ${id} ${state}: make another with \`rotunda token create\`, and delete the Secret kube-system/bootstrap-token-${id}`,
   );

@@ -3,14 +3,14 @@ import type { Clock } from '../clock.js';
 import { deleteOldTokens } from '../store/queries/tokens.js';
 import type { Store, WriteTx } from '../store/types.js';
 
-/** How long a token that nobody can use any more is still listed; the audit log keeps who made it, and what it gave. */
+/** How long a token that has expired is still listed; the audit log keeps who made it, and what it gave. */
 const keptMs = 90 * 86_400_000;
 const stepSize = 100;
 const everyMs = 3_600_000;
 
 /**
- * Deletes tokens that were used up, or have expired, 90 days ago, in steps. A revoked one stays until it would have
- * expired. One that is not there is refused like one that is revoked.
+ * Deletes tokens that have expired 90 days ago, in steps, also those that were used up or revoked before: until then an
+ * API server may know them still.
  */
 export function pruneTokens({ store, clock, audit }: { store: Store; clock: Clock; audit: Audit }) {
   let next = Number.NEGATIVE_INFINITY;

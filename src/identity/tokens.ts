@@ -57,7 +57,9 @@ export function createTokens(options: TokensOptions): Tokens & TokenAuthenticati
     vouched: async (id) => {
       const row = await findToken(store.db, id);
       if (row === undefined) return foreignToken(id);
-      return isExpired(row, now()) ? undefined : tokenFactsOf(row);
+      // The API server's copy may be older than a change that took the right to authenticate.
+      const counts = !isExpired(row, now()) && usagesOf(row).includes('authentication');
+      return counts ? tokenFactsOf(row) : undefined;
     },
     claim: (tx, claim) => claimToken(options, tx, claim),
     used: (tx, use) => useToken(options, tx, use),

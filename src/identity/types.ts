@@ -184,7 +184,7 @@ export type Tokens = {
   facts(id: string): Promise<TokenFacts | undefined>;
   /**
    * Facts of a token that an API server has authenticated: as `facts`, and for an id that is none of this service's those
-   * of an unbound token. Undefined: it has expired.
+   * of an unbound token. Undefined: it has expired, or does not authenticate.
    */
   vouched(id: string): Promise<TokenFacts | undefined>;
   /** Live tokens that sign cluster-info, with the secrets that the signature needs. For that and nothing else. Inside a write with its `db`. */
@@ -210,6 +210,10 @@ export type Ban = {
 export type Bans = {
   isBanned(ring: string, serial: string, commonName: string): Ban | undefined;
   add(tx: WriteTx, ban: Ban): Promise<void>;
+  /**
+   * Lifts a ban. One on a serial is lifted because its certificate has long expired, and counts on in the processes that
+   * know it: by a clock that was wrong it may be valid still, and they may remember it as one that authenticated.
+   */
   remove(tx: WriteTx, kind: Ban['kind'], ring: string, value: string): Promise<void>;
 };
 

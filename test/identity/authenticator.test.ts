@@ -270,13 +270,13 @@ describeEachStore('authentication', (open) => {
         });
       });
     const bans = await createBans({ store: { ...store, feed: { ...store.feed, subscribe } } });
-    const ban = { kind: 'serial', ring: 'kubernetes', value: '01', reason: 'x', createdAt: 0, createdBy: 'x' } as const;
+    const ban = { kind: 'identity', ring: 'kubernetes', value: 'eve', reason: 'x', createdAt: 0, createdBy: 'x' } as const;
     await store.write((tx) => bans.add(tx, ban));
-    expect(bans.isBanned('kubernetes', '01', '')).toEqual(ban);
-    await store.write((tx) => bans.remove(tx, 'serial', 'kubernetes', '01'));
+    expect(bans.isBanned('kubernetes', '', 'eve')).toEqual(ban);
+    await store.write((tx) => bans.remove(tx, 'identity', 'kubernetes', 'eve'));
     await expect.poll(() => late.length).toBe(2);
     late[0]?.();
-    expect(bans.isBanned('kubernetes', '01', '')).toBeUndefined();
+    expect(bans.isBanned('kubernetes', '', 'eve')).toBeUndefined();
   });
 
   test('a ban whose write fails is no ban', async () => {

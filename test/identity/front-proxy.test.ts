@@ -217,6 +217,12 @@ describeEachStore('users of an API server', (open) => {
       ...{ id: 'zzzzzz', kind: 'unbound', reusable: true, state: 'active', claims: {} },
       foreign: true,
     });
+    // The API server still has the right to authenticate that was taken here.
+    const signs = (await rooms.tokens.create({ usages: ['authentication', 'signing'] }, admin)).token;
+    await rooms.tokens.change(signs.id, (now) => ({ ...now.token, usages: ['signing'] }), admin, { dryRun: false });
+    await expect(identities.identityOf(user(`system:bootstrap:${signs.id}`, bootstrappers))).rejects.toThrow(
+      'does not authenticate',
+    );
     rooms.clock.set(start + 2 * hourMs);
     await expect(identities.identityOf(bootstrap)).rejects.toThrow(`bootstrap token ${token.id} has expired`);
   });

@@ -42,6 +42,9 @@ describeEachStore('bans', (open) => {
     const { der, prepared } = await issueLeaf(rooms);
     const later = await issueLeaf(rooms);
     const { notAfter } = prepared.order;
+    // Remembered as one that authenticated.
+    await authenticator.authenticate({ certificate: der });
+    const other = await createBans({ store });
     for (const { serial } of [prepared, later.prepared]) await revocation.revoke(serial, { actor: operator });
     const identity = { kind: 'identity', ring: 'kubernetes', value: 'system:node:gone' } as const;
     const unknown = { kind: 'serial', ring: 'kubernetes', value: 'ff00' } as const;
@@ -62,16 +65,22 @@ describeEachStore('bans', (open) => {
     expect(await toTheEnd(chore, false)).toBe(0);
     clock.set(notAfter + 33 * dayMs);
     expect(await toTheEnd(chore)).toBe(1);
-    expect(bans.isBanned('kubernetes', prepared.serial, '')).toBeUndefined();
+    const left = await store.db.selectFrom('bans').select('value').where('value', '=', prepared.serial).execute();
+    expect(left).toEqual([]);
     expect(bans.isBanned('kubernetes', later.prepared.serial, '')).toBeDefined();
     expect(bans.isBanned('kubernetes', '', 'system:node:gone')).toBeDefined();
     expect(bans.isBanned('kubernetes', 'ff00', '')).toBeDefined();
     expect(await auditActions(store)).toContain('ban.expired');
 
-    // The clock is set back, and the certificate is valid again by it.
+    // The clock is set back, and the certificate is valid again by it: for who remembers it, here and in another replica,
+    // and for who has just been started.
     clock.set(start + hourMs);
-    expect(await refusalOf(authenticator.authenticate({ certificate: der }))).toContain('was revoked');
+    expect(await refusalOf(authenticator.authenticate({ certificate: der }))).toContain('is banned');
+    expect(other.isBanned('kubernetes', prepared.serial, '')).toBeDefined();
+    const restarted = await startRooms(store, { clock });
+    expect(await refusalOf(restarted.authenticator.authenticate({ certificate: der }))).toContain('was revoked');
     const again = await createBans({ store });
+    expect(again.isBanned('kubernetes', prepared.serial, '')).toBeUndefined();
     expect(again.isBanned('kubernetes', later.prepared.serial, '')).toBeDefined();
   });
 
@@ -108,7 +117,23 @@ describeEachStore('bans', (open) => {
 });
 
 describeEachStore('tokens', (open) => {
-  test('go 90 days after they could be used last, and revoked ones not before they had expired', async () => {
+  test('stay for as long as an API server may know them, revoked and used ones too', async () => {
+    const rooms = await startRooms(await open());
+    const { clock, tokens, store } = rooms;
+    const forEver = (await tokens.create({ ttlMs: 0 }, admin)).token.id;
+    const node = { name: 'n1', addresses: [], dnsNames: [] };
+    const used = (await tokens.create({ node, reusable: true, ttlMs: 0 }, admin)).token.id;
+    await store.write(({ db }) =>
+      db.updateTable('tokens').set({ state: 'used', used_at: start }).where('id', '=', used).execute(),
+    );
+    clock.set(start + 200 * dayMs);
+    await tokens.revoke(forEver, operator);
+    expect(await toTheEnd(tokensOf(rooms))).toBe(0);
+    expect(await tokens.vouched(forEver)).toMatchObject({ state: 'revoked' });
+    expect(await tokens.vouched(used)).toMatchObject({ state: 'used', kind: 'node' });
+  });
+
+  test('go 90 days after they had expired, and revoked ones not before', async () => {
     const rooms = await startRooms(await open());
     const { clock, tokens, store } = rooms;
     const made = async (ttlMs: number): Promise<string> => (await tokens.create({ ttlMs }, admin)).token.id;
