@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { inProcess } from '../cli/rotunda.js';
@@ -50,7 +52,13 @@ describeWithKubernetes(
 
     beforeAll(async () => {
       // kubeadm speaks to the API server of its own machine by the address that it announces.
-      cluster = await startCluster({ controllers, apiServerArgs: ['--bind-address=0.0.0.0'] });
+      const [apiPort = 0] = await freePorts(1);
+      cluster = await startCluster({
+        apiPort,
+        apiServerArgs: ['--bind-address=0.0.0.0'],
+        controllers,
+        service: { config: { kubernetes: { apiServer: `https://127.0.0.1:${apiPort}` } } },
+      });
       undo.push(() => cluster.stop());
       admin = administrator(cluster.rotunda);
       const [port = 0, healthzPort = 0] = await freePorts(2);
@@ -97,6 +105,24 @@ describeWithKubernetes(
       expectOk('kubeadm join', ended);
       expect(ended.stdout).toContain('This node has joined the cluster');
       expect(currentCertificate(joining, 'client')?.subject).toBe('O=system:nodes\nCN=system:node:worker-2');
+      // The next one has the same ports: all of a cluster have one kubelet-config.
+      await joining.stop();
+    });
+
+    it('lets a join that begins at Rotunda end at the API server', async () => {
+      const joining = await machine('worker-4');
+      await startContainerd(joining);
+      const token = await admin.token({ name: 'worker-4', addresses: [address] }, KUBEADM_TOKEN);
+      const ended = await kubeadmJoin(joining, { endpoint: new URL(cluster.rotunda.url).host, token, pins: [] });
+      expectOk('kubeadm join', ended);
+      expect(ended.stdout).toContain('This node has joined the cluster');
+      const kubeconfig = readFileSync(joining.file('/etc/kubernetes/kubelet.conf'), 'utf8');
+      expect(kubeconfig).toContain(`server: ${cluster.url}`);
+      await until(
+        'the node',
+        async () => (await cluster.send('GET', '/api/v1/nodes/worker-4')).status === 200 || undefined,
+      );
+      await joining.stop();
     });
 
     it('holds what is not enrolled until it is, also after the API server was started again', async () => {

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 
+import { inProcess } from '../cli/rotunda.js';
 import { freePorts } from '../support/etcd.js';
 import { describeWithKubernetes } from '../support/kubernetes/binaries.js';
 import { type Join, kubeadm, type Joined, kubeadmJoin } from '../support/kubernetes/kubeadm.js';
@@ -13,7 +14,7 @@ import { clusterConfiguration, expectOk } from '../support/kubernetes/kubeadm-cl
 import { hostAddress, type Machine, startMachine, writeInside } from '../support/kubernetes/machine.js';
 import { currentCertificate, kubeletConfiguration, startContainerd } from '../support/kubernetes/node.js';
 import { until } from '../support/kubernetes/program.js';
-import { administrator, type Administrator, KUBEADM_TOKEN } from '../support/kubernetes/rotunda.js';
+import { administrator, type Administrator } from '../support/kubernetes/rotunda.js';
 import { startTestService, type TestService } from '../support/service.js';
 
 const KUBECONFIG = '--kubeconfig=/etc/kubernetes/rotunda-admin.conf';
@@ -88,8 +89,7 @@ describeWithKubernetes(
     it('joins a node to the end, by the command that kubeadm prints', async () => {
       await admin.post('/pki/v1/nodes', { name: 'worker-1', addresses: [address] });
       const command = await tokenCommand('create', '--print-join-command');
-      const [, endpoint = '', token = '', pin = ''] =
-        /^kubeadm join (\S+) --token (\S+) --discovery-token-ca-cert-hash (\S+)/.exec(command) ?? [];
+      const { endpoint, token, pin } = readJoinCommand(command);
       expect(pin).toBe(pinOf(rotunda.ca));
       const joining = await machine('worker-1');
       const ended = await join(joining, { endpoint, token, pins: [pin] });
@@ -102,9 +102,11 @@ describeWithKubernetes(
     });
 
     it('joins the node that its token is bound to', async () => {
-      const token = await admin.token({ name: 'worker-2', addresses: [address] }, { usages: KUBEADM_TOKEN.usages });
+      const bound = ['--node', 'worker-2', '--address', address, '--print-join-command'];
+      const printed = await inProcess(['token', 'create', ...bound, '--kubeconfig', rotunda.kubeconfig]);
+      const { endpoint, token, pin } = readJoinCommand(printed.out);
       const joining = await machine('worker-2');
-      const ended = await join(joining, { token });
+      const ended = await join(joining, { endpoint, token, pins: [pin] });
       expectOk('kubeadm join', ended);
       expect(ended.stdout).toContain('This node has joined the cluster');
       await joining.stop();
@@ -146,6 +148,12 @@ async function manifests(dir: string): Promise<string[]> {
     writeFileSync(file, stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }));
     return file;
   });
+}
+
+function readJoinCommand(command: string): { endpoint: string; token: string; pin: string } {
+  const [, endpoint = '', token = '', pin = ''] =
+    /^kubeadm join (\S+) --token (\S+) --discovery-token-ca-cert-hash (\S+)/.exec(command) ?? [];
+  return { endpoint, token, pin };
 }
 
 /** kubeadm's pin of a CA: the SHA-256 of its SubjectPublicKeyInfo. */

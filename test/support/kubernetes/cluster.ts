@@ -16,6 +16,8 @@ export const CLUSTER_NEEDS: readonly Need[] = ['etcd', 'kube-apiserver', 'kube-c
 
 export type ClusterOptions = {
   readonly service?: TestServiceOptions;
+  /** Where the API server is to listen, for a service that is to know it before. */
+  readonly apiPort?: number;
   readonly apiServerArgs?: readonly string[];
   /** Value of kube-controller-manager's `--controllers`; none is started when left out. */
   readonly controllers?: string;
@@ -60,6 +62,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     const controlPlane = await startControlPlane({
       dir,
       pki,
+      ...(options.apiPort === undefined ? {} : { apiPort: options.apiPort }),
       ...(options.apiServerArgs === undefined ? {} : { apiServerArgs: options.apiServerArgs }),
     });
     undo.push(() => controlPlane.stop());

@@ -25,13 +25,16 @@ export type ControlPlane = {
 export type ControlPlaneOptions = {
   readonly dir: string;
   readonly pki: ControlPlanePki;
+  /** Of the API server; a free one when left out. */
+  readonly apiPort?: number;
   /** More flags of kube-apiserver. */
   readonly apiServerArgs?: readonly string[];
 };
 
 /** etcd and kube-apiserver with the flags that kubeadm gives them, on free ports of the loopback. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const [clientPort = 0, peerPort = 0, apiPort = 0] = await freePorts(3);
+  const [clientPort = 0, peerPort = 0, freePort = 0] = await freePorts(3);
+  const { apiPort = freePort } = options;
   const etcd = await startEtcd(options, clientPort, peerPort);
   const start = (): Promise<Program> => startApiServer(options, apiPort, `https://127.0.0.1:${clientPort}`, etcd);
   let apiServer: Program;
