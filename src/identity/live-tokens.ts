@@ -197,7 +197,7 @@ function secretCauses(kek: KeyEncryptionKey, row: TokenRow, { secret, usages }: 
 }
 
 /** In constant time. */
-export function isSecret(kek: KeyEncryptionKey, row: Pick<TokenRow, 'id' | 'secret_hash'>, secret: string): boolean {
+function isSecret(kek: KeyEncryptionKey, row: Pick<TokenRow, 'id' | 'secret_hash'>, secret: string): boolean {
   const presented = Buffer.from(kek.keyedHash(secret, secretContext(row.id)), 'latin1');
   const stored = Buffer.from(row.secret_hash, 'latin1');
   return presented.length === stored.length && timingSafeEqual(presented, stored);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { encodeMessage } from '../../../src/api/kubernetes/codec/protobuf.js';
+import { csrPem, newEcKey } from '../../support/pkcs10.js';
 import { startTestService, type TestClient, type TestService } from '../../support/service.js';
 import { describeEachDatabase } from '../../support/stores.js';
 import { openWatch } from '../../support/watch.js';
@@ -328,5 +329,52 @@ describeEachDatabase('bootstrap tokens as Secrets', (newDatabase) => {
       ['DELETED', `bootstrap-token-${id}`],
     ]);
     watch.close();
+  });
+
+  /** A certificate of the service's own ring. */
+  const operator = async (): Promise<TestClient> => {
+    const key = newEcKey();
+    const request = csrPem(key, {
+      subject: [
+        ['O', 'rotunda:operators'],
+        ['CN', 'olga'],
+      ],
+    });
+    const body = { signerName: 'rotunda.dev/client', request };
+    const { name } = (await admin.send('POST', '/pki/v1/requests', { body })).json<{ name: string }>();
+    await admin.send('POST', `/pki/v1/requests/${name}/approve`, { body: {} });
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      const { certificate: cert } = (await admin.send('GET', `/pki/v1/requests/${name}`)).json<{
+        certificate?: string;
+      }>();
+      const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
+      if (cert !== undefined) return rotunda.client({ cert, key: pem });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error('no certificate was issued');
+  };
+
+  it('hide from operators what would give them the cluster', async () => {
+    const olga = await operator();
+    const annotations = { 'rotunda.dev/control-plane': 'cp1' };
+    const powerful = tokenSecret('cptok1', {}, { annotations });
+    expect((await olga.send('POST', collection, { body: powerful })).json()).toMatchObject({ code: 403 });
+    expect((await admin.send('POST', collection, { body: powerful })).status).toBe(201);
+    expect((await olga.send('POST', collection, { body: tokenSecret('unbnd1') })).status).toBe(201);
+    const secretIn = (secret: Secret | undefined): string | undefined => secret && text(secret, 'token-secret');
+    const list = (await olga.send('GET', collection)).json<{ items: Secret[] }>().items;
+    expect(list.map(secretIn)).toEqual([undefined, '0123456789abcdef']);
+    const watch = await openWatch(`${rotunda.url}${collection}?watch=true`, { dispatcher: olga.agent });
+    const events = await watch.until(2);
+    expect(events.map((event) => secretIn(event.object as unknown as Secret))).toEqual([undefined, '0123456789abcdef']);
+    watch.close();
+    const longer = { stringData: { expiration: inSeconds(5 * hour) } };
+    const refused = await olga.send('PATCH', `${collection}/bootstrap-token-cptok1`, {
+      raw: JSON.stringify(longer),
+      headers: { 'content-type': 'application/merge-patch+json' },
+    });
+    expect(refused.json()).toMatchObject({ code: 403, reason: 'Forbidden' });
+    expect(secretIn((await admin.send('GET', `${collection}/bootstrap-token-cptok1`)).json<Secret>())).toBeDefined();
+    expect((await olga.send('DELETE', `${collection}/bootstrap-token-cptok1`)).status).toBe(200);
   });
 });

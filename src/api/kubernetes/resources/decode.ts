@@ -1,5 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
-
 import { invalidValue, required } from '../../../csr/causes.js';
 import { metadataCauses } from '../../../csr/metadata.js';
 import { subdomainMessages } from '../../../csr/syntax.js';
@@ -76,16 +74,4 @@ export function checkVersion(kind: ResourceKind, current: PlainObject, sent: Sen
     'the object has been modified; please apply your changes to the latest version and try again',
     { object: refOf(kind, name) },
   );
-}
-
-/** Whether a draft asks for nothing but what is there. */
-export function asksNothing(draft: PlainDraft, current: PlainObject): boolean {
-  const { labels, annotations, name, namespace } = current.metadata;
-  const metadata = {
-    name,
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(labels === undefined ? {} : { labels }),
-    ...(annotations === undefined ? {} : { annotations }),
-  };
-  return isDeepStrictEqual(draft, { ...current, metadata });
 }
