@@ -1,7 +1,9 @@
 import { RotundaError } from '../errors.js';
+import { isRotundaSigner } from '../identity/rules.js';
 import type { Identity } from '../identity/types.js';
 import { findRequest, insertRequest, type RequestRow } from '../store/queries/requests.js';
 import { admitSubject } from './admission.js';
+import { clusterPower } from './approver.js';
 import { requestExists, requestForbidden } from './errors.js';
 import { newRequest, stateOf, textOf, withCondition } from './object.js';
 import { nodeOf } from './order.js';
@@ -9,6 +11,7 @@ import { parseRequest } from './parse.js';
 import { type Parts, record, resource } from './parts.js';
 import { requesterText } from './requester.js';
 import { cleanAfterNow } from './retention.js';
+import { mayReach } from './rules/proxied.js';
 import { rfc3339 } from './time.js';
 import type { CertificateRequest, RequestDraft } from './types.js';
 import { validateCreate } from './validate.js';
@@ -22,6 +25,8 @@ export type ImportedRequest = Pick<RequestDraft, 'metadata' | 'spec'> & {
   readonly requester: Identity;
   /** The approval that it had, for signers that are not served here: their own signer goes by it. */
   readonly approval: { readonly reason: string; readonly message: string } | undefined;
+  /** Whether to approve it in the name of who imports it, because a person had approved it there. */
+  readonly approve: boolean;
 };
 
 /**
@@ -68,6 +73,20 @@ export async function importRequest(parts: Parts, imported: ImportedRequest, act
     clean_after: cleanAfterNow(parts.retention, stateOf(request), now, undefined),
   };
   return store(parts, row, request, { actor, now, names: csr.names.map((n) => `${n.kind}:${n.value}`) });
+}
+
+/**
+ * Whether an approval that somebody gave on the API server may be repeated here by an administrator of this service, who
+ * may do more: not for what the API server cannot vouch for, nor for the names of the cluster itself, since nobody knows
+ * who approved. A person decides on those here.
+ */
+export function mayRepeatApproval({ profiles, topology }: Parts, { requester, spec }: ImportedRequest): boolean {
+  const { signerName = '' } = spec;
+  const profile = profiles.get(signerName);
+  if (profile === undefined) return !isRotundaSigner({ name: signerName });
+  const parsed = parseRequest(spec.request, 'upstream');
+  if ('fault' in parsed) return false;
+  return mayReach(requester, profile) && clusterPower(topology, profile, parsed.csr) === undefined;
 }
 
 function withApproval(

@@ -4,7 +4,8 @@ import { textByName, update, verdictChange } from './change.js';
 import { createCleaner } from './cleaner.js';
 import { remove } from './delete.js';
 import { explain, explainDraft } from './explain.js';
-import { importRequest } from './import.js';
+import { importRequest, mayRepeatApproval } from './import.js';
+import { parseObject } from './object.js';
 import { type Parts, partsOf, type RequestsOptions } from './parts.js';
 import { createPastPruning } from './past-pruning.js';
 import { list } from './read.js';
@@ -13,6 +14,11 @@ import { lookAgain, reconsider } from './reconsider.js';
 import { createReplay } from './replay.js';
 import { submit } from './submit.js';
 import type { Requests, Submitted, UpdateOptions } from './types.js';
+
+const approvedThere = {
+  reason: 'ImportedApproval',
+  message: 'Approved by a person on the API server before the take-over.',
+};
 
 /** The life of requests, wired to the rooms that it needs. */
 export function createRequests(options: RequestsOptions): Requests {
@@ -44,7 +50,12 @@ export function createRequests(options: RequestsOptions): Requests {
     import: async (imported, actor) => {
       const name = imported.metadata.name ?? '';
       if (await importRequest(parts, imported, actor)) await lookAgain(parts, name);
-      return textByName(parts, name);
+      const text = await textByName(parts, name);
+      const { conditions = [], certificate } = parseObject(text).status;
+      const isOpen = conditions.length === 0 && certificate === undefined;
+      if (!imported.approve || !isOpen || !mayRepeatApproval(parts, imported)) return text;
+      const change = verdictChange('Approved', { identity: actor, ...approvedThere });
+      return edit(name, change, { endpoint: 'approval', identity: actor });
     },
     delete: (name, deleteOptions) => remove(parts, name, deleteOptions),
     explain: (name) => explain(parts, name),

@@ -206,6 +206,23 @@ describe('requests that waited on an API server', () => {
     expect(status).toMatchObject({ conditions: [{ type: 'Approved', reason: 'ImportedApproval' }] });
   });
 
+  it('are not approved where that would be more than the API server could give', async () => {
+    const signer = (signerName: string, ...subject: (readonly ['CN' | 'O', string])[]): Record<string, unknown> => ({
+      signerName,
+      request: Buffer.from(csrPem(newEcKey(), { subject })).toString('base64'),
+    });
+    const own = signer('rotunda.dev/client', ['O', 'rotunda:admins'], ['CN', 'eve']);
+    const proxy = signer('front-proxy.rotunda.dev/client', ['CN', 'front-proxy-client']);
+    const power = signer('kubernetes.io/kube-apiserver-client', ['O', 'kubeadm:cluster-admins'], ['CN', 'eve']);
+    for (const [name, spec] of Object.entries({ own, proxy, power })) {
+      const answer = await send({ ...imported(name, spec), approve: true });
+      expect(answer.status, answer.text).toBe(201);
+      expect(['pending', 'held', 'denied']).toContain(answer.json<{ state: string }>().state);
+      const { conditions = [] } = (await kubectl(name))['status'] as { conditions?: { type: string }[] };
+      expect(conditions.map(({ type }) => type)).not.toContain('Approved');
+    }
+  });
+
   it('are taken from administrators only, and never as an administrator of this service', async () => {
     expect((await rotunda.client().send('POST', '/pki/v1/requests/import', { body: imported('a') })).status).toBe(401);
     const { token } = (await admin.send('POST', '/pki/v1/tokens', { body: {} })).json<{ token: string }>();

@@ -28,7 +28,10 @@ const importSchema = z
         extra: z.record(text(1024), z.array(text(4096, 0)).max(64)).optional(),
       })
       .meta({ description: 'As the API server recorded it; the requester in it is believed' }),
-    approve: z.boolean().default(false).meta({ description: 'A person had approved it there, and the caller says so' }),
+    approve: z.boolean().default(false).meta({
+      description:
+        'A person had approved it there, and the caller says so. Does not count for names of the cluster itself and for what no API server vouches for: these wait for a person here',
+    }),
     approval: z
       .strictObject({ reason: text(128, 0), message: text(1024, 0) })
       .optional()
@@ -59,21 +62,9 @@ export function importRoute(app: RestApp, { requests, proxied, config, clock }: 
       const { username, uid: userUid = '', groups = [], extra = {}, ...asked } = defined(spec);
       const requester = await proxied.identityOf({ username, uid: userUid, groups, extra });
       const createdAt = creationTimestamp === undefined ? clock.now().getTime() : Date.parse(creationTimestamp);
-      const imported = { metadata: kept, spec: asked, uid, createdAt, requester, approval };
-      let text = await requests.import(imported, request.identity);
-      if (approve && isPending(text)) {
-        const why = {
-          reason: 'ImportedApproval',
-          message: 'Approved by a person on the API server before the take-over.',
-        };
-        text = await requests.decide(kept.name, 'Approved', { identity: request.identity, ...why });
-      }
+      const imported = { metadata: kept, spec: asked, uid, createdAt, requester, approval, approve };
+      const text = await requests.import(imported, request.identity);
       return reply.code(201).send(requestView(JSON.parse(text) as CertificateRequest));
     },
   );
-}
-
-function isPending(text: string): boolean {
-  const { status } = JSON.parse(text) as CertificateRequest;
-  return (status.conditions ?? []).length === 0 && status.certificate === undefined;
 }
