@@ -30,7 +30,7 @@ type Room = ConfigMapsOptions & {
   readonly published: readonly Published[];
   /** What this process wrote last, and when: replicas that are configured differently must not write in turns. */
   readonly written: Map<Published, { readonly text: string; readonly at: number }>;
-  /** What was read since the start: the rest need not be kept up to date. */
+  /** What was read since the start. */
   readonly read: Set<Published>;
 };
 
@@ -66,7 +66,7 @@ export function createConfigMaps(options: ConfigMapsOptions): ConfigMaps {
       });
     },
     refresh: async () => {
-      for (const one of room.read) await current(room, one);
+      for (const one of room.published) if (await isFollowed(room, one)) await current(room, one);
     },
   };
 }
@@ -85,9 +85,8 @@ async function list(room: Room, namespace: string | undefined): ReturnType<Confi
   const { store, published, config } = room;
   // Published first: what that writes must not be newer than the version of the list.
   const items: ConfigMap[] = [];
-  const split = config.topology.kubernetesClient !== config.topology.kubernetesServer;
   for (const one of published) {
-    if (split && one.name === clusterInfoKey.name) continue;
+    if (isRefused(config, one)) continue;
     const found = await current(room, one);
     const everywhere = one.namespace === rootCaKey.namespace;
     for (const place of everywhere ? initialNamespaces : [one.namespace]) {
@@ -100,6 +99,18 @@ async function list(room: Room, namespace: string | undefined): ReturnType<Confi
     if (!isHidden(room, row) && (namespace === undefined || namespace === row.namespace)) items.push(configMapOf(row));
   }
   return { items: items.sort(byKey), revision };
+}
+
+/** cluster-info where one bundle cannot serve both sides. */
+function isRefused({ topology }: Room['config'], { name }: ConfigMapKey): boolean {
+  return name === clusterInfoKey.name && topology.kubernetesClient !== topology.kubernetesServer;
+}
+
+/** Whether somebody may be watching: nobody watches what was never read, here or by way of another replica. */
+async function isFollowed({ store, config, read }: Room, published: Published): Promise<boolean> {
+  if (isRefused(config, published)) return false;
+  const { namespace, name } = published;
+  return read.has(published) || (await findConfigMap(store.db, { namespace, name, origin: 'published' })) !== undefined;
 }
 
 function byKey(a: ConfigMapKey, b: ConfigMapKey): number {
@@ -117,11 +128,11 @@ function isHidden({ published }: Room, { namespace, name }: ConfigMapKey): boole
 
 /** What is published now. Where that is not what is stored, it is stored first, so that its version stands for it. */
 async function current(room: Room, published: Published): Promise<ConfigMap> {
-  const { store, clock, written } = room;
-  room.read.add(published);
+  const { store, clock, written, read } = room;
   const { namespace, name } = published;
   const key = { namespace, name, origin: 'published' } as const;
   const content = await published.compute(store.db);
+  read.add(published);
   const text = contentText(content);
   const row = await findConfigMap(store.db, key);
   const now = clock.now().getTime();
