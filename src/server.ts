@@ -40,6 +40,9 @@ const keepAliveTimeoutMs = 120_000;
  */
 const idleTimeoutMs = 60_000;
 
+/** Bytes; as kube-apiserver. */
+const bodyLimit = 3 * 1024 * 1024;
+
 /** An API server sends a line for each group of a user, who may be in a thousand; Node's own bound is 16 KiB. */
 const maxHeaderSize = 128 * 1024;
 
@@ -53,7 +56,7 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
     logController: new LogController({ disableRequestLogging: true }),
     // One logger for all requests: a child for each costs more than it tells.
     childLoggerFactory: (logger) => logger,
-    bodyLimit: 3 * 1024 * 1024,
+    bodyLimit,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     routerOptions: { maxParamLength: 1024 },
@@ -140,8 +143,15 @@ async function identify(context: Context, callers: CallerLimits, request: Fastif
     if (error instanceof RotundaError && error.code === 'unauthorized') callers.refused(request.ip);
     throw error;
   }
-  if (!probes.includes(request.url)) callers.admit(identity, () => request.ip);
+  if (!probes.includes(request.url)) callers.admit(identity, () => request.ip, sizeOf(request));
   return identity;
+}
+
+/** Bytes of the body, as announced; whoever does not say has it counted as the longest. */
+function sizeOf({ headers }: FastifyRequest): number {
+  if (headers['transfer-encoding'] !== undefined) return bodyLimit;
+  const length = Number(headers['content-length'] ?? 0);
+  return Number.isFinite(length) ? Math.min(length, bodyLimit) : bodyLimit;
 }
 
 const presented = new WeakMap<TLSSocket, Pick<Credentials, 'certificate' | 'chain'>>();

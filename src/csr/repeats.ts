@@ -29,7 +29,8 @@ export async function admitUnissued(parts: Parts, { request, csr, identity, plan
   const caller = callerKey(identity);
   const shape = isMachine(identity) ? shapeOf(caller, request, csr, plan) : undefined;
   try {
-    parts.repeats.admit({ caller, shape, why: plan?.decision.message ?? 'it waits for its signer' });
+    const why = plan?.decision.message ?? 'it waits for its signer';
+    parts.repeats.admit({ caller, shape, why, size: JSON.stringify(request).length });
   } catch (error) {
     const { name, generateName } = request.metadata;
     if (generateName === undefined && (await findRequestObject(parts.store.db, name)) !== undefined)

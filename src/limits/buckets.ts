@@ -2,8 +2,11 @@ import type { Rate } from './types.js';
 
 /** Rates by key. */
 export type Buckets = {
-  /** Takes one; 0, or how long until there is one again, milliseconds. `now` is of a clock that never goes back. */
-  take(key: string, rate: Rate, now: number): number;
+  /**
+   * Takes one, or what it `costs`, and never more than a full bucket holds; 0, or how long until there is enough again,
+   * milliseconds. `now` is of a clock that never goes back.
+   */
+  take(key: string, rate: Rate, now: number, costs?: number): number;
 };
 
 type Bucket = { tokens: number; at: number };
@@ -16,7 +19,8 @@ export function createBuckets(most: number): Buckets {
   // A Map remembers the order of insertion, so the first key is the oldest.
   const buckets = new Map<string, Bucket>();
   return {
-    take: (key, { perSecond, burst }, now) => {
+    take: (key, { perSecond, burst }, now, costs = 1) => {
+      const wanted = Math.min(costs, burst);
       let bucket = buckets.get(key);
       if (bucket === undefined) {
         bucket = { tokens: burst, at: now };
@@ -27,8 +31,8 @@ export function createBuckets(most: number): Buckets {
         bucket.at = now;
       }
       buckets.set(key, bucket);
-      if (bucket.tokens < 1) return ((1 - bucket.tokens) / perSecond) * 1000;
-      bucket.tokens -= 1;
+      if (bucket.tokens < wanted) return ((wanted - bucket.tokens) / perSecond) * 1000;
+      bucket.tokens -= wanted;
       return 0;
     },
   };

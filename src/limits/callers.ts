@@ -7,8 +7,11 @@ import type { Limits } from './types.js';
 
 /** How often each caller may call, whatever it calls. */
 export type CallerLimits = {
-  /** Throws 'too-many-requests' where this caller has called too often. `address` is asked for only where it counts. */
-  admit(identity: Identity, address: () => string): void;
+  /**
+   * Throws 'too-many-requests' where this caller has called too often. `address` is asked for only where it counts; `size`
+   * is that of the body, bytes.
+   */
+  admit(identity: Identity, address: () => string, size?: number): void;
   /** Counts a call whose credential was refused; throws as `admit`. */
   refused(address: string): void;
 };
@@ -18,6 +21,8 @@ type Options = { readonly limits: Limits; readonly clock: Clock; readonly metric
 /** Whoever administers needs no protection from itself, and has to get in while others do not behave. */
 const unlimited: readonly Role[] = ['admin', 'operator', 'viewer', 'cluster-admin'];
 const mostCallers = 50_000;
+/** A body counts as a call for each of these, bytes; what a kubelet sends is far below one. */
+const callBytes = 16 * 1024;
 const text = 'too many requests, please try again later';
 
 /**
@@ -28,18 +33,19 @@ const text = 'too many requests, please try again later';
 export function createCallerLimits({ limits, clock, metrics }: Options): CallerLimits {
   const buckets = createBuckets(mostCallers);
   const now = (): number => clock.monotonic?.() ?? clock.now().getTime();
-  const take = (kind: 'identity' | 'anonymous', key: string): void => {
-    const wait = buckets.take(key, limits[kind], now());
+  const take = (kind: 'identity' | 'anonymous', key: string, costs = 1): void => {
+    const wait = buckets.take(key, limits[kind], now(), costs);
     if (wait === 0) return;
     metrics.limited(kind);
     throw tooMany(text, wait);
   };
   return {
-    admit: (identity, address) => {
+    admit: (identity, address, size = 0) => {
       if (identity.kind === 'internal' || identity.roles.some((role) => unlimited.includes(role))) return;
       if (identity.kind === 'anonymous') take('anonymous', `address/${address()}`);
       else if (isShared(identity)) take('anonymous', `${callerKey(identity)}/${address()}`);
-      else take('identity', callerKey(identity));
+      // Where others share the bucket, nobody may empty it for them with what is only announced.
+      else take('identity', callerKey(identity), Math.max(1, Math.ceil(size / callBytes)));
     },
     refused: (address) => {
       take('anonymous', `address/${address}`);

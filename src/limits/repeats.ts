@@ -8,9 +8,15 @@ import type { Limits } from './types.js';
 export type Repeats = {
   /**
    * Lets one more request through that will not be issued now, or throws 'too-many-requests'. `shape` is what makes two
-   * requests of one machine equal; undefined for a person, whose equal requests may be meant. `why` is what it would be told.
+   * requests of one machine equal; undefined for a person, whose equal requests may be meant. `why` is what it would be told,
+   * `size` how much would be stored, bytes.
    */
-  admit(request: { readonly caller: string; readonly shape: string | undefined; readonly why: string }): void;
+  admit(request: {
+    readonly caller: string;
+    readonly shape: string | undefined;
+    readonly why: string;
+    readonly size?: number;
+  }): void;
 };
 
 type Options = { readonly limits: Limits; readonly clock: Clock; readonly metrics: Metrics };
@@ -18,6 +24,8 @@ type Options = { readonly limits: Limits; readonly clock: Clock; readonly metric
 const mostShapes = 50_000;
 const mostCallers = 10_000;
 const firstWaitMs = 8000;
+/** What is stored counts as a request for each of these, bytes: labels and annotations may be megabytes. */
+const requestBytes = 8 * 1024;
 
 /** Refusals in a row, by shape. */
 type Streak = { refusals: number; at: number };
@@ -43,13 +51,13 @@ export function createRepeats({ limits, clock, metrics }: Options): Repeats {
     return Math.min(longestRetryAfterMs, firstWaitMs * 2 ** Math.min(refusals, 20));
   };
   return {
-    admit: ({ caller, shape, why }) => {
+    admit: ({ caller, shape, why, size = 0 }) => {
       const at = now();
       if (shape !== undefined && shapes.take(shape, rate, at) > 0) {
         metrics.limited('repeats');
         throw tooMany(`the same request was refused or held ${String(stored)} times: ${why}`, nextWait(shape, at));
       }
-      const wait = callers.take(caller, limits.undecided, at);
+      const wait = callers.take(caller, limits.undecided, at, Math.max(1, Math.ceil(size / requestBytes)));
       if (wait === 0) return;
       metrics.limited('undecided');
       throw tooMany('too many requests that cannot be approved, please try again later', wait);

@@ -37,6 +37,17 @@ describe('token buckets', () => {
     expect(buckets.take('b', rate, 0)).toBe(0);
   });
 
+  it('give up what a thing costs, and to the dearest a full bucket', () => {
+    const buckets = createBuckets(3);
+    const rate = { perSecond: 10, burst: 20 };
+    expect(buckets.take('a', rate, 0, 15)).toBe(0);
+    expect(buckets.take('a', rate, 0, 15)).toBe(1000);
+    expect(buckets.take('a', rate, 1000, 15)).toBe(0);
+    expect(buckets.take('a', rate, 1000, 1000)).toBe(2000);
+    expect(buckets.take('a', rate, 3000, 1000)).toBe(0);
+    expect(buckets.take('a', rate, 3000)).toBe(100);
+  });
+
   it('do not give anything for a time that goes back', () => {
     const buckets = createBuckets(3);
     const rate = { perSecond: 1, burst: 1 };

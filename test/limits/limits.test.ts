@@ -126,6 +126,27 @@ describeEachDatabase('limits', (newDatabase) => {
     expect((await ask(kubelet, 'node-b', 'node-csr-y')).status).toBe(429);
   });
 
+  it('counts what is large as many', async () => {
+    const now = Date.now();
+    const limits = { identity: { perSecond: 1, burst: 50 }, undecided: { perSecond: 1, burst: 20 } };
+    const { service, admin } = await start(limits, { now: () => new Date(now), monotonic: () => 0 });
+    const large = (node: string): Promise<TestAnswer> => {
+      const body = kubeletBody(node) as { metadata: Record<string, unknown> };
+      body.metadata['annotations'] = { large: 'x'.repeat(100_000) };
+      return kubelet.send('POST', collection, { body });
+    };
+    const kubelet = service.client({ token: await tokenFor(admin, { node: { name: 'node-a' } }) });
+    expect((await large('node-b')).status).toBe(201);
+    const second = await large('node-c');
+    expect(second.status).toBe(429);
+    expect(second.json<Status>().message).toContain('too many requests that cannot be approved');
+    expect((await ask(kubelet, 'node-c')).status).toBe(201);
+    const third = await kubelet.send('POST', collection, { raw: Buffer.alloc(1_000_000) });
+    expect(third.status).toBe(429);
+    expect(third.json<Status>().message).toContain('too many requests, please try again later');
+    expect(await storedNow(service)).toBe(2);
+  });
+
   it('lets a cluster join with one token from one address', async () => {
     const { service, admin } = await start({ identity: { perSecond: 1, burst: 2 }, repeats: { stored: 1 } });
     const token = await tokenFor(admin, {});
