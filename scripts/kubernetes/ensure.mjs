@@ -55,7 +55,7 @@ async function buildPrograms(cache, log) {
   if (built()) return undefined;
   const go = findGo();
   if (go.path === undefined) return go.reason;
-  log(`building with ${go.path} ${go.version} into ${cache}; the first time takes ten to twenty minutes`);
+  log(`building with ${go.path} ${go.version} into ${cache}; the first time takes about ten minutes of two free cores`);
   return withLock({ file: join(cache, 'kubernetes.lock'), timeoutMs: LOCK_TIMEOUT_MS, log }, async () => {
     for (const { name, program, target } of targets) {
       try {
