@@ -56,12 +56,17 @@ export async function benchHttps(service: ServiceProcess, options: HttpsOptions)
 }
 
 /** A new bound token, as an administrator makes it. */
-export async function nodeToken(service: ServiceProcess, admin: Agent, name: string): Promise<string> {
+export function nodeToken(service: ServiceProcess, admin: Agent, name: string): Promise<string> {
+  return newToken(service, admin, { node: { name } });
+}
+
+/** A new token; unbound where the draft names nobody. */
+export async function newToken(service: ServiceProcess, admin: Agent, draft: object): Promise<string> {
   const answer = await request(`${service.url}/pki/v1/tokens`, {
     method: 'POST',
     dispatcher: admin,
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ node: { name } }),
+    body: JSON.stringify(draft),
   });
   if (answer.statusCode !== 201) throw new Error(`${String(answer.statusCode)} ${await answer.body.text()}`);
   return ((await answer.body.json()) as { token: string }).token;
