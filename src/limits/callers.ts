@@ -41,7 +41,7 @@ export function createCallerLimits({ limits, clock, metrics }: Options): CallerL
   };
   return {
     admit: (identity, address, size = 0) => {
-      if (identity.kind === 'internal' || identity.roles.some((role) => unlimited.includes(role))) return;
+      if (isUnlimited(identity)) return;
       if (identity.kind === 'anonymous') take('anonymous', `address/${address()}`);
       else if (isShared(identity)) take('anonymous', `${callerKey(identity)}/${address()}`);
       // Where others share the bucket, nobody may empty it for them with what is only announced.
@@ -51,6 +51,21 @@ export function createCallerLimits({ limits, clock, metrics }: Options): CallerL
       take('anonymous', `address/${address}`);
     },
   };
+}
+
+/** Each is a connection, and keeps what its reader has not taken. */
+const mostWatches = 1000;
+/** A whole cluster that joins with one token watches with it. */
+const mostSharedWatches = 20_000;
+
+/** How many watches a caller may have open at once. */
+export function watchesOf(identity: Identity): number {
+  if (isUnlimited(identity)) return Number.POSITIVE_INFINITY;
+  return identity.kind === 'anonymous' || isShared(identity) ? mostSharedWatches : mostWatches;
+}
+
+function isUnlimited({ kind, roles }: Identity): boolean {
+  return kind === 'internal' || roles.some((role) => unlimited.includes(role));
 }
 
 /** Who calls, by name: the same name in two rings is two callers. */

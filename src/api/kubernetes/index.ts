@@ -22,6 +22,7 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
   const watches = createWatches({
     now: () => context.clock.now().getTime(),
     changed: (by) => context.metrics.watches(by),
+    limited: () => context.metrics.limited('watches'),
   });
   const configMaps = createConfigMaps({ ...context, ownUrl: () => ownUrl(context.config, portOf(app)) });
   const api: Api = { ...context, watches, configMaps };
@@ -82,6 +83,7 @@ async function handle(api: Api, request: FastifyRequest, reply: FastifyReply): P
       .code(404)
       .header('content-type', 'text/plain; charset=utf-8')
       .send(Buffer.from('404 page not found\n'));
+  if (target.watch) api.watches.admit(request.identity);
   const call: Call = {
     api,
     request,

@@ -36,7 +36,9 @@ beforeAll(async () => {
   app.get('/pki/watch', (request, reply) => {
     reply.hijack();
     const response = reply.raw;
-    const watches = createWatches({ now: () => context.clock.now().getTime(), changed: () => undefined });
+    const nothing = (): void => undefined;
+    const now = (): number => context.clock.now().getTime();
+    const watches = createWatches({ now, changed: nothing, limited: nothing });
     const options = listOptions({ timeoutSeconds: '3600' }, true);
     openStream({ ...context, watches }, { request, response, options, bookmark: () => '' });
     answers.push(response);

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 
 import type { Identity } from '../../../identity/types.js';
+import { callerKey } from '../../../limits/callers.js';
 import type { Subscription } from '../../../store/types.js';
 import type { Api } from '../call.js';
 import type { ListOptions } from '../options.js';
@@ -89,6 +90,7 @@ function handleOf(
 ): WatchHandle & { readonly release: () => void } {
   const now = api.clock.now().getTime();
   const handle = {
+    caller: callerKey(request.identity),
     deadline: now + timeoutOf(options.timeoutSeconds),
     nextBookmark: now + bookmarkMs,
     bookmark: () => {

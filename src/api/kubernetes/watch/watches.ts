@@ -1,5 +1,11 @@
+import type { Identity } from '../../../identity/types.js';
+import { callerKey, watchesOf } from '../../../limits/callers.js';
+import { tooMany } from '../../../limits/too-many.js';
+
 /** One open watch, as the shared clock sees it. */
 export type WatchHandle = {
+  /** `callerKey` of who watches. */
+  readonly caller: string;
   /** Milliseconds; the watch ends then. */
   readonly deadline: number;
   /** Milliseconds; a bookmark is due then. */
@@ -13,6 +19,8 @@ export type WatchHandle = {
 };
 
 export type Watches = {
+  /** Throws 'too-many-requests' for a caller that has as many open as one may. */
+  admit(identity: Identity): void;
   add(watch: WatchHandle): void;
   remove(watch: WatchHandle): void;
   count(): number;
@@ -24,13 +32,21 @@ export type Watches = {
 };
 
 const tickMs = 500;
+const retryAfterMs = 30_000;
 /** Upstream sends a bookmark about every minute. */
 export const bookmarkMs = 60_000;
 
 /** One timer for all watches: ends those whose time is over, sends bookmarks, closes those whose caller was banned. */
-export function createWatches(options: { now(): number; changed(by: 1 | -1): void }): Watches {
+export function createWatches(options: { now(): number; changed(by: 1 | -1): void; limited(): void }): Watches {
   const open = new Set<WatchHandle>();
+  const byCaller = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
+  const count = (caller: string, by: 1 | -1): void => {
+    const now = (byCaller.get(caller) ?? 0) + by;
+    if (now === 0) byCaller.delete(caller);
+    else byCaller.set(caller, now);
+    options.changed(by);
+  };
   const tick = (): void => {
     const now = options.now();
     for (const watch of open) {
@@ -49,14 +65,20 @@ export function createWatches(options: { now(): number; changed(by: 1 | -1): voi
     timer = undefined;
   };
   return {
+    admit(identity) {
+      const most = watchesOf(identity);
+      if ((byCaller.get(callerKey(identity)) ?? 0) < most) return;
+      options.limited();
+      throw tooMany(`this caller has ${String(most)} watches open, and may have no more`, retryAfterMs);
+    },
     add(watch) {
       open.add(watch);
-      options.changed(1);
+      count(watch.caller, 1);
       timer ??= setInterval(tick, tickMs).unref();
     },
     remove(watch) {
       if (!open.delete(watch)) return;
-      options.changed(-1);
+      count(watch.caller, -1);
       if (open.size === 0) stop();
     },
     count: () => open.size,
