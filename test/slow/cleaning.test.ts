@@ -7,10 +7,10 @@ import { startTestService } from '../support/service.js';
 import { describeEachDatabase } from '../support/stores.js';
 import { csrPem, newEcKey } from '../support/pkcs10.js';
 
-const rows = Number(process.env['ROTUNDA_SLOW_ROWS'] ?? '500000');
+const rows = Number(process.env['ROTUNDA_SLOW_ROWS'] ?? '50000');
 const collection = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 
-describeEachDatabase('a backlog of half a million requests', (newDatabase) => {
+describeEachDatabase(`a backlog of ${String(rows)} requests`, (newDatabase) => {
   it('goes in small steps, with memory flat and the service answering', { timeout: 1_800_000 }, async () => {
     let now = Date.now();
     const service = await startTestService({

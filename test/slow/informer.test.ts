@@ -1,3 +1,3 @@
 import { describeInformers } from '../support/informer-churn.js';
 
-describeInformers(Number(process.env['ROTUNDA_KILLS'] ?? 12));
+describeInformers(Number(process.env['ROTUNDA_KILLS'] ?? 6));
