@@ -148,7 +148,8 @@ async function identify(context: Context, callers: CallerLimits, request: Fastif
 }
 
 /** Bytes of the body, as announced; whoever does not say has it counted as the longest. */
-function sizeOf({ headers }: FastifyRequest): number {
+function sizeOf({ headers, method }: FastifyRequest): number {
+  if (method === 'GET' || method === 'HEAD') return 0;
   if (headers['transfer-encoding'] !== undefined) return bodyLimit;
   const length = Number(headers['content-length'] ?? 0);
   return Number.isFinite(length) ? Math.min(length, bodyLimit) : bodyLimit;

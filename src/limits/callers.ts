@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+
 import type { Clock } from '../clock.js';
 import type { Identity, Role } from '../identity/types.js';
 import type { Metrics } from '../metrics.js';
@@ -68,9 +70,12 @@ function isUnlimited({ kind, roles }: Identity): boolean {
   return kind === 'internal' || roles.some((role) => unlimited.includes(role));
 }
 
+/** Longer names, which an API server may send, are not kept as they are. */
+const longestName = 256;
+
 /** Who calls, by name: the same name in two rings is two callers. */
 export function callerKey({ kind, ring, username }: Identity): string {
-  return `${ring ?? kind}/${username}`;
+  return `${ring ?? kind}/${username.length > longestName ? hash('sha256', username) : username}`;
 }
 
 /** Tokens that are not made for one machine, known here or only to the API server that vouches for them. */

@@ -45,3 +45,9 @@ it('are bounded for each caller, and not for who administers', () => {
   expect(open).toBe(1000 + 1 + 1001 + 1001);
   expect(watches.count()).toBe(open);
 });
+
+it('count under keys of bounded length', () => {
+  const keys = ['a', 'b'].map((last) => callerKey(who('x'.repeat(100_000) + last, { kind: 'user' })));
+  expect(new Set(keys).size).toBe(2);
+  for (const key of keys) expect(key.length).toBeLessThan(300);
+});
