@@ -66,7 +66,8 @@ export function watchesOf(identity: Identity): number {
   return identity.kind === 'anonymous' || isShared(identity) ? mostSharedWatches : mostWatches;
 }
 
-function isUnlimited({ kind, roles }: Identity): boolean {
+/** Whoever administers, and the service itself. */
+export function isUnlimited({ kind, roles }: Identity): boolean {
   return kind === 'internal' || roles.some((role) => unlimited.includes(role));
 }
 

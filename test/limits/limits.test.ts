@@ -1,3 +1,5 @@
+import { connect, type TLSSocket } from 'node:tls';
+
 import { afterEach, expect, it } from 'vitest';
 
 import type { Clock } from '../../src/clock.js';
@@ -145,6 +147,40 @@ describeEachDatabase('limits', (newDatabase) => {
     expect(third.status).toBe(429);
     expect(third.json<Status>().message).toContain('too many requests, please try again later');
     expect(await storedNow(service)).toBe(2);
+  });
+
+  it('does not let one caller hold any number of long lists', async () => {
+    const { service, admin } = await start();
+    for (let count = 0; count < 40; count += 1) {
+      const body = kubeletBody(`node-${String(count)}`) as { metadata: Record<string, unknown> };
+      body.metadata['annotations'] = { large: 'x'.repeat(250_000) };
+      expect((await admin.send('POST', collection, { body })).status).toBe(201);
+    }
+    const token = await tokenFor(admin, { node: { name: 'node-a' } });
+    const { hostname, port } = new URL(service.url);
+    const sockets: TLSSocket[] = [];
+    // Reads the head of the answer and nothing more.
+    const begin = (): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const socket = connect({ host: hostname, port: Number(port), ca: service.ca, servername: 'localhost' });
+        sockets.push(socket);
+        socket.once('error', reject).once('data', (chunk: Buffer) => {
+          socket.pause();
+          resolve(chunk.toString('latin1').slice(9, 12));
+        });
+        socket.write(`GET ${collection} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+      });
+    try {
+      for (let count = 0; count < 8; count += 1) expect(await begin()).toBe('200');
+      expect(await begin()).toBe('429');
+      expect((await admin.send('GET', collection)).status).toBe(200);
+      const one = await service.client({ token }).send('GET', `${collection}?fieldSelector=metadata.name%3Dx`);
+      expect(one.status).toBe(200);
+      sockets[0]?.destroy();
+      await expect.poll(begin, { timeout: 10_000 }).toBe('200');
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
   });
 
   it('lets a cluster join with one token from one address', async () => {

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import type { ConfigMaps } from '../../config-maps/types.js';
 import type { Context } from '../../context.js';
+import type { OpenCalls } from '../../limits/open-calls.js';
 import type { Representation } from './codec/negotiate.js';
 import type { Query, Target } from './target.js';
 import type { Watches } from './watch/watches.js';
@@ -24,6 +25,8 @@ export type Api = Pick<
 > & {
   readonly watches: Watches;
   readonly configMaps: ConfigMaps;
+  /** Lists that are being answered. */
+  readonly lists: OpenCalls;
 };
 
 /** One request on its way through a handler, authorized and negotiated. */

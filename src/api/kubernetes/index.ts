@@ -6,6 +6,8 @@ import { createConfigMaps } from '../../config-maps/config-maps.js';
 import { type RefreshingOptions, startRefreshing } from '../../config-maps/refreshing.js';
 import type { Context } from '../../context.js';
 import { RotundaError } from '../../errors.js';
+import { callerKey, isUnlimited } from '../../limits/callers.js';
+import { createOpenCalls } from '../../limits/open-calls.js';
 import { ownUrl } from '../../service/own-url.js';
 import { authorizeCall, impersonationRefused } from './authorization.js';
 import type { Api, Call } from './call.js';
@@ -17,6 +19,9 @@ import { createWatches } from './watch/watches.js';
 
 const paths = ['/api', '/api/*', '/apis', '/apis/*', '/version', '/openapi/v3', '/openapi/v3/*'];
 
+/** Whole lists that one caller may have under way. */
+const mostLists = 8;
+
 /** The Kubernetes front door: everything below /api, /apis, /openapi and /version, answered as an API server would. */
 export async function registerKubernetesApi(app: FastifyInstance, context: Context): Promise<void> {
   const watches = createWatches({
@@ -25,7 +30,7 @@ export async function registerKubernetesApi(app: FastifyInstance, context: Conte
     limited: () => context.metrics.limited('watches'),
   });
   const configMaps = createConfigMaps({ ...context, ownUrl: () => ownUrl(context.config, portOf(app)) });
-  const api: Api = { ...context, watches, configMaps };
+  const api: Api = { ...context, watches, configMaps, lists: createOpenCalls(mostLists) };
   keepRefreshed(app, { ...context, configMaps });
   app.decorateRequest(decorator, null);
   await app.register((scope, _options, done) => {
@@ -69,6 +74,17 @@ function portOf(app: FastifyInstance): number {
   return (app.server.address() as AddressInfo | null)?.port ?? 0;
 }
 
+/** Until the answer is out: a whole list may be large, and its reader slow. */
+function takePlace({ lists, metrics }: Api, { identity }: FastifyRequest, { raw }: FastifyReply): void {
+  if (isUnlimited(identity)) return;
+  try {
+    raw.once('close', lists.enter(callerKey(identity)));
+  } catch (error) {
+    metrics.limited('lists');
+    throw error;
+  }
+}
+
 async function handle(api: Api, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const target = targetOf(request);
   if (target === null) throw new RotundaError('internal', 'a request without a target');
@@ -84,6 +100,7 @@ async function handle(api: Api, request: FastifyRequest, reply: FastifyReply): P
       .header('content-type', 'text/plain; charset=utf-8')
       .send(Buffer.from('404 page not found\n'));
   if (target.watch) api.watches.admit(request.identity);
+  else if (target.verb === 'list' && target.selectedName === undefined) takePlace(api, request, reply);
   const call: Call = {
     api,
     request,
