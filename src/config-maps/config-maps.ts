@@ -139,7 +139,6 @@ async function current(room: Room, published: Published): Promise<ConfigMap> {
   const last = written.get(published);
   const fresh = row?.content === text || (last?.text === text && now - last.at < rewriteMs);
   if (row !== undefined && fresh) return { ...configMapOf(row), ...content };
-  written.set(published, { text, at: now });
   const stored = await store.write(async (tx) => {
     // Again, where no other writer is under way: what was computed outside may be older than what is stored.
     const newest = contentText(await published.compute(tx.db));
@@ -147,6 +146,8 @@ async function current(room: Room, published: Published): Promise<ConfigMap> {
     if (before === undefined) return insertConfigMap(tx, newRow(room, key, newest));
     return before.content === newest ? before : updateConfigMap(tx, before, newest);
   });
+  // Only now: whoever asks while it is being stored has to wait for its version too.
+  written.set(published, { text, at: now });
   return configMapOf(stored);
 }
 

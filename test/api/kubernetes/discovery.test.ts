@@ -76,6 +76,8 @@ describeEachDatabase('the discovery of kubeadm', (newDatabase) => {
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
     const before = await info();
     await newToken();
+    const together = await Promise.all(Array.from({ length: 8 }, () => rotunda.client().send('GET', clusterInfoPath)));
+    expect(new Set(together.map(({ text }) => text)).size).toBe(1);
     const after = await info();
     expect(after.metadata).toMatchObject({
       uid: before.metadata.uid,
