@@ -134,9 +134,10 @@ async function current(room: Room, published: Published): Promise<ConfigMap> {
   const content = await published.compute(store.db);
   read.add(published);
   const text = contentText(content);
+  // Before the row is read, which then is as new as this at least.
+  const last = written.get(published);
   const row = await findConfigMap(store.db, key);
   const now = clock.now().getTime();
-  const last = written.get(published);
   const fresh = row?.content === text || (last?.text === text && now - last.at < rewriteMs);
   if (row !== undefined && fresh) return { ...configMapOf(row), ...content };
   const stored = await store.write(async (tx) => {
