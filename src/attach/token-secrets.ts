@@ -112,11 +112,13 @@ function nameOf(id: string): string {
 }
 
 /**
- * As upstream's bootstrap token authenticator reads it; without an expiration it lives until it is deleted. A token
- * without groups of its own gets kubeadm's: by that group the cluster's RBAC lets nodes ask for certificates.
+ * As upstream's bootstrap token authenticator reads it; without an expiration it lives until it is deleted. A node's
+ * token without groups of its own gets kubeadm's: by that group the cluster's RBAC lets nodes ask for certificates. One
+ * that is bound to no node would be given with it what it was made without.
  */
 function secretOf(token: Token, secret: string): ClusterObject & { readonly stringData: Record<string, string> } {
-  const { id, groups, usages, description, expiresAt } = token;
+  const { id, kind, usages, description, expiresAt } = token;
+  const groups = token.groups.length === 0 && kind === 'node' ? [kubeadmNodeGroup] : token.groups;
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -126,7 +128,7 @@ function secretOf(token: Token, secret: string): ClusterObject & { readonly stri
       'token-id': id,
       'token-secret': secret,
       ...Object.fromEntries(usages.map((usage) => [`usage-bootstrap-${usage}`, 'true'])),
-      'auth-extra-groups': (groups.length === 0 ? [kubeadmNodeGroup] : groups).join(','),
+      ...(groups.length === 0 ? {} : { 'auth-extra-groups': groups.join(',') }),
       ...(description === '' ? {} : { description }),
       ...(expiresAt === undefined ? {} : { expiration: `${new Date(expiresAt).toISOString().slice(0, 19)}Z` }),
     },
