@@ -41,9 +41,15 @@ function undone(cause?: unknown): Error {
 /** Works per transaction: beyond this the fsync is spread thin enough, and one caller's wait stays short. */
 const largestBatch = 64;
 
+/** How long the first work of a batch waits at most while the event loop is busy with other things, milliseconds. */
+const longestWaitMs = 25;
+/** A turn of the event loop that took no longer had nothing to do, milliseconds. */
+const idleTurnMs = 0.1;
+
 /**
- * Runs many works, one after the other, in one transaction with one fsync. A batch begins on the next turn of the event
- * loop, so that all that arrived with this one share it; those that arrive while a commit is under way form the next.
+ * Runs many works, one after the other, in one transaction with one fsync. A batch begins when the event loop has nothing
+ * else to do, is full, or has waited long enough: what a commit costs is shared by all that arrive meanwhile, and a single
+ * caller does not wait. Those that arrive while a commit is under way form the next.
  */
 export function createGroupCommit(options: Options): GroupCommit {
   const queue: Job[] = [];
@@ -55,10 +61,24 @@ export function createGroupCommit(options: Options): GroupCommit {
     const jobs = queue.splice(0, largestBatch);
     await commitBatch(options, jobs);
     scheduled = queue.length > 0;
-    if (scheduled) setImmediate(start);
+    if (scheduled) gather();
     else idle?.();
   };
-  const start = (): void => void run();
+  const gather = (): void => {
+    let turn = performance.now();
+    const deadline = turn + longestWaitMs;
+    const look = (): void => {
+      const now = performance.now();
+      const idleTurn = now - turn < idleTurnMs;
+      if (idleTurn || now >= deadline || queue.length >= largestBatch) {
+        void run();
+        return;
+      }
+      turn = now;
+      setImmediate(look);
+    };
+    setImmediate(look);
+  };
   return {
     write: <T>(work: (tx: WriteTx) => Promise<T>) =>
       new Promise<T>((resolve, reject) => {
@@ -69,7 +89,7 @@ export function createGroupCommit(options: Options): GroupCommit {
         queue.push({ work, resolve: resolve as (value: unknown) => void, reject });
         if (scheduled) return;
         scheduled = true;
-        setImmediate(start);
+        gather();
       }),
     async close() {
       closed = true;
