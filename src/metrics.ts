@@ -17,7 +17,7 @@ export type Metrics = {
   /** Requests that the cleaner deleted, by what had become of them. */
   requestsCleaned(state: string, count: number): void;
   /** Calls that were told to wait (429), by which limit. */
-  limited(limit: 'identity' | 'anonymous' | 'repeats' | 'undecided' | 'signing' | 'watches' | 'lists'): void;
+  limited(limit: 'identity' | 'anonymous' | 'repeats' | 'undecided' | 'issued' | 'signing' | 'watches' | 'lists'): void;
   /** Adds to what fills those gauges. */
   onScrape(collect: (gauges: ScrapeGauges) => Promise<void>): void;
 };

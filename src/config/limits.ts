@@ -45,6 +45,7 @@ export const limitsSchema = z.strictObject({
     })
     .optional(),
   undecided: rateSchema.optional(),
+  issued: rateSchema.optional(),
   signing: z
     .strictObject({
       running: z.number().int().min(1).max(10_000).optional(),
@@ -60,13 +61,14 @@ export function retentionFrom(file: z.infer<typeof requestsSchema> | undefined):
 }
 
 export function limitsFrom(file: z.infer<typeof limitsSchema> | undefined): Limits {
-  const { identity, anonymous, repeats, undecided, signing } = defaultLimits;
+  const { identity, anonymous, repeats, undecided, issued, signing } = defaultLimits;
   const { window, longestRetryAfter, stored } = file?.repeats ?? {};
   return {
     identity: over(identity, file?.identity),
     anonymous: over(anonymous, file?.anonymous),
     repeats: over(repeats, { stored, windowMs: window, longestRetryAfterMs: longestRetryAfter }),
     undecided: over(undecided, file?.undecided),
+    issued: over(issued, file?.issued),
     signing: over(signing, file?.signing),
   };
 }

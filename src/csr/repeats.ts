@@ -39,6 +39,15 @@ export async function admitUnissued(parts: Parts, { request, csr, identity, plan
   }
 }
 
+/**
+ * Before a certificate is given to a machine that has one: a kubelet whose certificate lacks what it asked for asks again
+ * at once, for ever. Throws 'too-many-requests'.
+ */
+export function admitIssued(parts: Parts, identity: Identity): void {
+  if (identity.node === undefined && identity.member === undefined) return;
+  parts.repeats?.admitIssued(callerKey(identity));
+}
+
 const unlimited: ReadonlySet<string> = new Set(['admin', 'operator', 'cluster-admin']);
 
 /** All that the rules look at but the key. */

@@ -12,7 +12,7 @@ import { nodeOf } from './order.js';
 import { parseRequest } from './parse.js';
 import { type Parts, resource } from './parts.js';
 import { type Plan, planFor, refused } from './plan.js';
-import { admitUnissued, supersede } from './repeats.js';
+import { admitIssued, admitUnissued, supersede } from './repeats.js';
 import { requesterText } from './requester.js';
 import { cleanAfterNow } from './retention.js';
 import { type Approved, submitApproved } from './submit-approved.js';
@@ -151,8 +151,9 @@ async function storeIssued(
   candidate: Candidate,
   approved: Pick<Approved, 'plan' | 'prepared' | 'started'>,
 ): Promise<Submitted> {
-  const { request } = candidate;
+  const { request, identity } = candidate;
   const { name, generateName } = request.metadata;
+  admitIssued(parts, identity);
   // A client that asks once more before the answer would have the first one's certificate banned as replaced.
   if (parts.arriving.has(name)) throw requestExists(name, false);
   parts.arriving.add(name);

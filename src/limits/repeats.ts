@@ -17,6 +17,8 @@ export type Repeats = {
     readonly why: string;
     readonly size?: number;
   }): void;
+  /** Lets a machine be given one more certificate, or throws 'too-many-requests'. */
+  admitIssued(caller: string): void;
 };
 
 type Options = { readonly limits: Limits; readonly clock: Clock; readonly metrics: Metrics };
@@ -40,6 +42,7 @@ export function createRepeats({ limits, clock, metrics }: Options): Repeats {
   const rate = { burst: stored, perSecond: (stored * 1000) / windowMs };
   const shapes = createBuckets(mostShapes);
   const callers = createBuckets(mostCallers);
+  const given = createBuckets(mostCallers);
   const streaks = new Map<string, Streak>();
   const now = (): number => clock.monotonic?.() ?? clock.now().getTime();
   const nextWait = (shape: string, at: number): number => {
@@ -61,6 +64,13 @@ export function createRepeats({ limits, clock, metrics }: Options): Repeats {
       if (wait === 0) return;
       metrics.limited('undecided');
       throw tooMany('too many requests that cannot be approved, please try again later', wait);
+    },
+    admitIssued: (caller) => {
+      const wait = given.take(caller, limits.issued, now());
+      if (wait === 0) return;
+      metrics.limited('issued');
+      const why = 'too many certificates for one machine: what it is given does not seem to be what it asks for';
+      throw tooMany(`${why}, please try again later`, wait);
     },
   };
 }

@@ -16,6 +16,8 @@ export type Limits = {
   };
   /** Requests of one identity, whatever they say, that are refused, held or left to another signer. */
   readonly undecided: Rate;
+  /** Certificates that one node or member is given with its own certificate: what it gets may not be what it wants. */
+  readonly issued: Rate;
   /** Requests that are being signed and stored at once, and that wait for it. */
   readonly signing: { readonly running: number; readonly waiting: number };
 };
@@ -29,5 +31,6 @@ export const defaultLimits: Limits = {
   anonymous: { perSecond: 1000, burst: 20_000 },
   repeats: { stored: 5, windowMs: 3_600_000, longestRetryAfterMs: 60_000 },
   undecided: { perSecond: 10, burst: 20_000 },
+  issued: { perSecond: 1, burst: 500 },
   signing: { running: 256, waiting: 4000 },
 };

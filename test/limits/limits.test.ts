@@ -3,6 +3,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, expect, it } from 'vitest';
 
 import type { Clock } from '../../src/clock.js';
+import { requestClientCertificate } from '../support/kubelet.js';
 import { csrPem, newEcKey } from '../support/pkcs10.js';
 import { startTestService, type TestAnswer, type TestClient, type TestService } from '../support/service.js';
 import { describeEachDatabase } from '../support/stores.js';
@@ -126,6 +127,27 @@ describeEachDatabase('limits', (newDatabase) => {
     expect((await ask(kubelet, 'node-b', 'node-csr-x')).status).toBe(201);
     expect((await ask(kubelet, 'node-b', 'node-csr-x')).status).toBe(409);
     expect((await ask(kubelet, 'node-b', 'node-csr-y')).status).toBe(429);
+  });
+
+  it('stops a node that asks for certificate after certificate, and no other', async () => {
+    const { service, admin } = await start(
+      { issued: { perSecond: 1, burst: 3 } },
+      {
+        now: () => new Date(),
+        monotonic: () => 0,
+      },
+    );
+    const joined = async (nodeName: string): Promise<TestClient> => {
+      const token = await tokenFor(admin, { node: { name: nodeName } });
+      return service.client(await requestClientCertificate({ url: service.url, ca: service.ca, nodeName, token }));
+    };
+    const first = await joined('node-a');
+    const second = await joined('node-b');
+    for (let count = 0; count < 3; count += 1) expect((await ask(first, 'node-a')).status).toBe(201);
+    const refused = await ask(first, 'node-a');
+    expect(refused.status).toBe(429);
+    expect(refused.json<Status>().message).toContain('too many certificates for one machine');
+    expect((await ask(second, 'node-b')).status).toBe(201);
   });
 
   it('counts what is large as many', async () => {

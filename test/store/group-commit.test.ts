@@ -23,6 +23,26 @@ describeEachStore('group commit', (open) => {
     expect(row).toEqual({ key: 'a', value: '1' });
   });
 
+  test('works that arrive while the event loop is busy share one transaction', async () => {
+    const store = await open();
+    const works: Promise<number>[] = [];
+    const transactions = new Set<unknown>();
+    // A turn of the loop each, with work to do in it.
+    for (let turn = 0; turn < 5; turn += 1) {
+      works.push(
+        store.write((tx) => {
+          transactions.add(tx);
+          return Promise.resolve(turn);
+        }),
+      );
+      const until = performance.now() + 1;
+      while (performance.now() < until);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await Promise.all(works)).toEqual([0, 1, 2, 3, 4]);
+    expect(transactions.size).toBe(1);
+  });
+
   test('a work that fails before it wrote fails alone, and nothing runs twice', async () => {
     const store = await open();
     let runs = 0;
