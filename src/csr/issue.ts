@@ -54,6 +54,7 @@ export async function issue(parts: Parts, work: Work, before: Settled): Promise<
     return before;
   } finally {
     parts.busy.delete(uid);
+    parts.again.delete(uid);
   }
 }
 

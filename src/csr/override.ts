@@ -1,6 +1,6 @@
 import { RotundaError } from '../errors.js';
 import type { Identity } from '../identity/types.js';
-import { changeRequest, findRequest, type RequestRow } from '../store/queries/requests.js';
+import { changeRequest, findRequest, type RequestRow, takeRequest } from '../store/queries/requests.js';
 import { type StoredCase, caseOf } from './case.js';
 import { hasCondition } from './conditions.js';
 import { firstViolation } from './evaluate.js';
@@ -18,30 +18,46 @@ export async function issueApproved(parts: Parts, name: string, by: Identity | u
   const row = await findRequest(parts.store.db, name);
   if (row?.state !== 'approved' || parts.busy.has(row.uid)) return;
   parts.busy.add(row.uid);
+  let taken = true;
   try {
     const found = await caseOf(parts, row);
-    if (found !== undefined) await issueOverridden(parts, found, by);
+    if (found !== undefined) taken = await issueOverridden(parts, found, by);
   } finally {
     parts.busy.delete(row.uid);
+    parts.again.delete(row.uid);
   }
+  if (!taken && (await wasEdited(parts, row))) await issueApproved(parts, name, by);
 }
 
-async function issueOverridden(parts: Parts, found: StoredCase, by: Identity | undefined): Promise<void> {
+/** Whether a request that could not be taken was edited since; otherwise somebody else is issuing it. */
+export async function wasEdited({ store }: Parts, { name, revision }: RequestRow): Promise<boolean> {
+  const now = await findRequest(store.db, name);
+  return now !== undefined && now.revision !== revision;
+}
+
+/** Tells whether this was the one to do it. */
+async function issueOverridden(parts: Parts, found: StoredCase, by: Identity | undefined): Promise<boolean> {
   const { row, request } = found;
   const { facts, decision, profile } = found.plan;
   const violation =
     firstViolation(decision.rules) ??
     (facts.banned === undefined ? undefined : `the identity is banned: ${facts.banned}`);
-  if (violation !== undefined) return fail(parts, row, request, violation);
+  if (violation !== undefined) {
+    await fail(parts, row, request, violation);
+    return true;
+  }
   // The token is not claimed: what a person gives is not what the token entitles to.
   const { token: _token, ...identity } = facts.identity;
   try {
     const { prepared, truncated } = prepare(parts, found.plan, request, undefined);
     const plan: Plan = { ...found.plan, facts: { ...facts, identity }, prepared, truncated };
-    await parts.store.write(async (tx) => {
+    const mine = await parts.store.write(async (tx) => {
+      if (!(await takeRequest(tx.db, row, facts.now))) return false;
       await intend(parts, tx, plan, prepared);
       await recordOverride(parts, { tx, name: row.name, plan, by });
+      return true;
     });
+    if (!mine) return false;
     const before = { request, text: row.object, issued: undefined, decision };
     const approver = by ?? { ...identity, username: service };
     await issue(
@@ -57,6 +73,7 @@ async function issueOverridden(parts: Parts, found: StoredCase, by: Identity | u
     );
     await fail(parts, row, request, error.message);
   }
+  return true;
 }
 
 /** Which fact rules the approval overrides, with the exact names. */

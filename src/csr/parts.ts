@@ -48,6 +48,8 @@ export type Parts = Omit<RequestsOptions, 'profiles' | 'nodeApproval' | 'accessR
   readonly facts: FactSources;
   /** Uids of requests that this process is issuing now. */
   readonly busy: Set<string>;
+  /** Uids of those of them that somebody wanted looked at meanwhile. */
+  readonly again: Set<string>;
   /** Names of requests that are being signed and not stored yet. */
   readonly arriving: Set<string>;
 };
@@ -63,6 +65,7 @@ export function partsOf({ profiles, nodeApproval, limits, ...rest }: RequestsOpt
     profiles: new Map(profiles.map((profile) => [profile.signerName, profile])),
     facts: { nodes: rest.nodes, etcd: rest.etcd, bans: rest.bans, nodePolicy: nodeApproval, accessReviewer },
     busy: new Set(),
+    again: new Set(),
     arriving: new Set(),
   };
 }

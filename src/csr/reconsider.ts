@@ -4,6 +4,7 @@ import {
   findRequest,
   type RequestRow,
   setRequester,
+  takeRequest,
   unsettledRequests,
 } from '../store/queries/requests.js';
 import { type StoredCase, caseOf } from './case.js';
@@ -11,7 +12,7 @@ import { recordDecision } from './decision-record.js';
 import { holdReason, nextLook, withHold, withoutHold } from './hold.js';
 import { issue } from './issue.js';
 import { stateOf, textOf, withCondition } from './object.js';
-import { issueApproved } from './override.js';
+import { issueApproved, wasEdited } from './override.js';
 import { type Parts, resource } from './parts.js';
 import { intend, type Plan, planFor, refused } from './plan.js';
 import { seenText } from './requester.js';
@@ -56,7 +57,12 @@ function nodesOf(scope: { node?: string; nodes?: readonly string[] }): { nodes?:
 export async function lookAgain(parts: Parts, name: string): Promise<void> {
   try {
     const row = await findRequest(parts.store.db, name);
-    if (row === undefined || parts.busy.has(row.uid)) return;
+    if (row === undefined) return;
+    if (parts.busy.has(row.uid)) {
+      // Whoever is at it may have read the facts before they changed.
+      parts.again.add(row.uid);
+      return;
+    }
     if (row.state === 'approved') await issueApproved(parts, name, undefined);
     else if (row.state === 'pending') await decideAgain(parts, row);
   } catch (error) {
@@ -77,32 +83,49 @@ async function decideAgain(parts: Parts, row: RequestRow): Promise<void> {
         ? await planFor(parts, { profile, csr, identity, request }, facts.now)
         : refused(plan, `banned: ${facts.banned}`);
   }
+  // Somebody may have begun while this looked at the facts.
+  if (parts.busy.has(row.uid)) {
+    parts.again.add(row.uid);
+    return;
+  }
   parts.busy.add(row.uid);
+  let taken: boolean;
+  let asked: boolean;
   try {
-    await settle(parts, { row, request, identity, plan });
+    taken = await settle(parts, { row, request, identity, plan });
   } catch (error) {
     if (!(error instanceof RotundaError) || error.code !== 'forbidden') throw error;
-    await settle(parts, { row, request, identity, plan: refused(plan, error.message) });
+    taken = await settle(parts, { row, request, identity, plan: refused(plan, error.message) });
   } finally {
     parts.busy.delete(row.uid);
+    asked = parts.again.delete(row.uid);
   }
+  if (asked || (!taken && (await wasEdited(parts, row)))) await lookAgain(parts, row.name);
 }
 
-async function settle(parts: Parts, found: Case): Promise<void> {
+/** Tells whether this was the one to do it. */
+async function settle(parts: Parts, found: Case): Promise<boolean> {
   const { row, request, plan, identity } = found;
   const { prepared, facts } = plan;
-  if (prepared === undefined) return writeDecision(parts, found);
-  await parts.store.write(async (tx) => {
+  if (prepared === undefined) {
+    await writeDecision(parts, found);
+    return true;
+  }
+  const mine = await parts.store.write(async (tx) => {
+    if (!(await takeRequest(tx.db, row, facts.now))) return false;
     await intend(parts, tx, plan, prepared);
     await setRequester(tx.db, { name: row.name, requester: seenText(row, plan) });
     await recordDecision(parts, tx, { identity, name: row.name, plan, request, now: facts.now });
+    return true;
   });
+  if (!mine) return false;
   const before = { request, text: row.object, issued: undefined, decision: plan.decision };
   await issue(
     parts,
     { request, revision: row.revision, prepared, plan, started: performance.now(), by: undefined },
     before,
   );
+  return true;
 }
 
 /** A denial, or a hold whose reason or time has changed. Somebody who changed the request in the meantime wins. */

@@ -109,9 +109,26 @@ describeEachStore('submit', (open) => {
     });
     await service.nodes.enrol({ name: 'node-x' }, admin);
     await service.requests.reconsider({ node: 'node-x' });
-    const issued = await stored(service, held.request.metadata.name);
-    expect(issued.status.certificate).toBeDefined();
-    expect(issued.metadata.annotations).toBeUndefined();
+    const { name } = held.request.metadata;
+    await expect.poll(async () => (await stored(service, name)).status.certificate).toBeDefined();
+    expect((await stored(service, name)).metadata.annotations).toBeUndefined();
+  });
+
+  it('issues once although many look at the same request at once', async () => {
+    const service = await startService(await open());
+    const who = await authenticated(service, await service.tokens.create({}, admin));
+    const held = await service.requests.submit(who, draft(kubeletClient, nodeSubject('node-x')));
+    const { name } = held.request.metadata;
+    await service.nodes.enrol({ name: 'node-x' }, admin);
+    await Promise.all(Array.from({ length: 8 }, () => service.requests.reconsider({ node: 'node-x' })));
+    await expect.poll(async () => (await stored(service, name)).status.certificate).toBeDefined();
+    const ledger = await service.store.db
+      .selectFrom('ledger')
+      .select('state')
+      .where('request_name', '=', name)
+      .execute();
+    expect(ledger).toEqual([{ state: 'issued' }]);
+    expect(await service.store.db.selectFrom('bans').selectAll().execute()).toEqual([]);
   });
 
   it('looks at a held request again when its time has come, and waits longer each time', async () => {
@@ -124,7 +141,7 @@ describeEachStore('submit', (open) => {
     expect(await retryAt()).toBe('2026-11-23T12:01:00Z');
     service.clock.set(service.clock.now().getTime() + 10 * minuteMs);
     await service.requests.reconsider({ due: true });
-    expect(await retryAt()).toBe('2026-11-23T12:20:00Z');
+    await expect.poll(retryAt).toBe('2026-11-23T12:20:00Z');
   });
 
   it('lets a node renew itself, and refuses it another name before it is stored', async () => {
@@ -169,7 +186,8 @@ describeEachStore('submit', (open) => {
     );
     await service.nodes.update('node-a', { addresses: ['10.0.0.1', '10.0.0.2'] }, admin);
     await service.requests.reconsider({ node: 'node-a' });
-    expect((await stored(service, held.request.metadata.name)).status.certificate).toBeDefined();
+    const { name } = held.request.metadata;
+    await expect.poll(async () => (await stored(service, name)).status.certificate).toBeDefined();
   });
 
   it('approves what is enrolled between the look at the facts and the write', async () => {

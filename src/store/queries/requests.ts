@@ -174,6 +174,29 @@ function narrow<O>(builder: SelectQueryBuilder<Schema, 'requests', O>, query: Re
   return narrowed;
 }
 
+type Taken = Pick<RequestRow, 'name' | 'revision' | 'updated_at'> & { readonly at: number };
+
+const take = prepared<Taken, never>((db, p) =>
+  db
+    .updateTable('requests')
+    .set({ held: 0, retry_at: null, updated_at: p.at })
+    .where('name', '=', p.name)
+    .where('revision', '=', p.revision)
+    .where('updated_at', '=', p.updated_at),
+);
+
+/**
+ * Makes a request one that is in the middle of being issued, from `now` (milliseconds) on. Tells whether nobody else has
+ * done so, or changed it, since `row` was read: of several that look at it at once, on any replica, one goes on.
+ */
+export async function takeRequest(
+  db: Kysely<Schema>,
+  { name, revision, updated_at }: Omit<Taken, 'at'>,
+  now: number,
+): Promise<boolean> {
+  return (await take.run(db, { name, revision, updated_at, at: Math.max(now, updated_at + 1) })) === 1;
+}
+
 const requester = prepared<{ name: string; requester: string }, never>((db, p) =>
   db.updateTable('requests').set({ requester: p.requester }).where('name', '=', p.name),
 );
