@@ -68,6 +68,12 @@ function openPool(config: pg.PoolConfig, logger: Logger): pg.Pool {
   pool.on('error', (error) => {
     logger.warn({ err: error }, 'a database connection was lost');
   });
+  // One that dies while it is in use and no query runs on it: the next query fails, which is enough.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => {
+      logger.warn({ err: error }, 'a database connection was lost in use');
+    });
+  });
   return pool;
 }
 

@@ -270,7 +270,14 @@ describeEachStore('authentication', (open) => {
         });
       });
     const bans = await createBans({ store: { ...store, feed: { ...store.feed, subscribe } } });
-    const ban = { kind: 'identity', ring: 'kubernetes', value: 'eve', reason: 'x', createdAt: 0, createdBy: 'x' } as const;
+    const ban = {
+      kind: 'identity',
+      ring: 'kubernetes',
+      value: 'eve',
+      reason: 'x',
+      createdAt: 0,
+      createdBy: 'x',
+    } as const;
     await store.write((tx) => bans.add(tx, ban));
     expect(bans.isBanned('kubernetes', '', 'eve')).toEqual(ban);
     await store.write((tx) => bans.remove(tx, 'identity', 'kubernetes', 'eve'));

@@ -37,10 +37,7 @@ const columns = [
 ] as const;
 
 const bySerial = prepared((db, parameters: { serial: string }) =>
-  db
-    .selectFrom('certificates')
-    .select(columns)
-    .where('serial', '=', parameters.serial),
+  db.selectFrom('certificates').select(columns).where('serial', '=', parameters.serial),
 );
 
 /** What authentication needs to know of a certificate in the inventory. */
