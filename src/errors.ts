@@ -91,3 +91,14 @@ export function invalid(causes: readonly FieldCause[], object?: ErrorDetails['ob
     ...(object === undefined ? {} : { object }),
   });
 }
+
+/**
+ * What a failed connection comes down to, with its code where it has one. Connecting to several addresses at once fails with
+ * one error for all; the first is as good as any.
+ */
+export function rootCause(error: unknown): { readonly code: string; readonly message: string } {
+  if (error instanceof AggregateError && error.errors.length > 0) return rootCause(error.errors[0]);
+  if (!(error instanceof Error)) return { code: '', message: String(error) };
+  const code = 'code' in error ? String(error.code) : '';
+  return code === '' && error.cause !== undefined ? rootCause(error.cause) : { code, message: error.message };
+}

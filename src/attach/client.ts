@@ -1,6 +1,6 @@
 import { Agent, type Dispatcher, request } from 'undici';
 
-import { type ErrorCode, errorCatalogue, RotundaError } from '../errors.js';
+import { type ErrorCode, errorCatalogue, rootCause, RotundaError } from '../errors.js';
 import type { Kubeconfig } from '../kubeconfig.js';
 
 /** What an object of any kind has. */
@@ -185,12 +185,9 @@ function codeOf(status: number, reason: string): ErrorCode {
   return ofStatus.find((code) => errorCatalogue[code].reason === reason) ?? ofStatus[0] ?? 'unavailable';
 }
 
-/** Connecting to several addresses at once fails with one error for all; the first is as good as any. */
 function unreachable(server: string, error: unknown): RotundaError {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  const cause = first instanceof Error && first.cause instanceof Error ? first.cause : first;
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return new RotundaError('unavailable', `cannot reach the API server ${server}: ${text}`, { cause: error });
+  const { message } = rootCause(error);
+  return new RotundaError('unavailable', `cannot reach the API server ${server}: ${message}`, { cause: error });
 }
 
 async function orUndefined<T>(found: Promise<T>): Promise<T | undefined> {

@@ -1,3 +1,4 @@
+import { rootCause } from '../errors.js';
 import { type Failure, isFailure, localFailure, remoteFailure } from './failure.js';
 
 type Problem = {
@@ -81,7 +82,7 @@ const untrusted = new Set([
 /** What went wrong between here and the server, in words. Failures pass through. */
 export function explainNetworkError(error: unknown, server: string): Failure {
   if (isFailure(error)) return error;
-  const { code, message } = rootOf(error);
+  const { code, message } = rootCause(error);
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return remoteFailure(`${server} has a certificate for other names`, {
       cause: error,
@@ -100,13 +101,4 @@ export function explainNetworkError(error: unknown, server: string): Failure {
   const explanation = explanations[code];
   if (explanation === undefined) return remoteFailure(`cannot reach ${server}: ${message}`, { cause: error });
   return remoteFailure(`cannot reach ${server}: ${explanation.message}`, { cause: error, hints: [explanation.hint] });
-}
-
-/** Connecting to several addresses at once fails with one error for all; the first is as good as any. */
-function rootOf(error: unknown): { code: string; message: string } {
-  if (error instanceof AggregateError && error.errors.length > 0) return rootOf(error.errors[0]);
-  if (!(error instanceof Error)) return { code: '', message: String(error) };
-  const code = 'code' in error ? String(error.code) : '';
-  if (code === '' && error.cause !== undefined) return rootOf(error.cause);
-  return { code, message: error.message };
 }

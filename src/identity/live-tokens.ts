@@ -209,15 +209,25 @@ async function end({ kek, clock, audit }: Options, tx: WriteTx, { id, check, act
   const at = clock.now().getTime();
   const row = mustBeLive(await findToken(tx.db, id), id, at);
   check(liveOf(kek, row, at));
-  const ended = await endToken(tx, row, { state: 'revoked' });
+  const ended = await revokeRow(audit, tx, { row, actor, at });
+  return { token: { ...tokenOf(row, at), revision: ended.revision }, secret: undefined };
+}
+
+/** Revokes and records it. */
+export async function revokeRow(
+  audit: Audit,
+  tx: WriteTx,
+  { row, actor, at }: { readonly row: TokenRow; readonly actor: Identity; readonly at: number },
+): Promise<TokenRow> {
+  const revoked = await endToken(tx, row, { state: 'revoked' });
   await audit.record(tx, {
     action: 'token.revoked',
     actor: actor.username,
     resource: 'tokens',
-    name: id,
+    name: row.id,
     outcome: 'ok',
     detail: {},
     at,
   });
-  return { token: { ...tokenOf(row, at), revision: ended.revision }, secret: undefined };
+  return revoked;
 }

@@ -7,10 +7,10 @@ import type { KeyEncryptionKey } from '../ca/types.js';
 import type { Clock, Random } from '../clock.js';
 import { RotundaError } from '../errors.js';
 import type { EtcdClusters, Nodes } from '../fleet/types.js';
-import { endToken, findToken, insertToken, listTokens, type TokenRow } from '../store/queries/tokens.js';
+import { findToken, insertToken, listTokens, type TokenRow } from '../store/queries/tokens.js';
 import type { Schema } from '../store/schema.js';
 import type { Store, WriteTx } from '../store/types.js';
-import { createLiveTokens, secretContext } from './live-tokens.js';
+import { createLiveTokens, revokeRow, secretContext } from './live-tokens.js';
 import { claimToken, type TokenUse, useToken } from './token-claims.js';
 import { type ReadyToken, readTokenDraft } from './token-draft.js';
 import { makeToken, type TokenParts } from './token-format.js';
@@ -178,16 +178,7 @@ async function revoke({ clock, audit }: TokensOptions, tx: WriteTx, id: string, 
   const row = mustBe(await findToken(tx.db, id), id);
   const at = clock.now().getTime();
   if (row.state === 'revoked') return tokenOf(row, at);
-  const revoked = await endToken(tx, row, { state: 'revoked' });
-  await audit.record(tx, {
-    action: 'token.revoked',
-    actor: actor.username,
-    resource: 'tokens',
-    name: id,
-    outcome: 'ok',
-    detail: {},
-    at,
-  });
+  const revoked = await revokeRow(audit, tx, { row, actor, at });
   return tokenOf(revoked, at);
 }
 

@@ -131,6 +131,9 @@ describe('standing behind an API server', () => {
     expect(status.code).toBe(1);
     expect((await run('attach', '--accept', 'anything')).err).toContain('use one of unbelieved-certificates');
     expect((await run('attach', '--endpoint', 'pki.example.org')).err).toContain('is not an IP address');
+    for (const name of ['bad name', 'Pki.example.org', '10.0.0.1', 'a..b'])
+      expect((await run('attach', '--external-name', name)).err).toContain('is not a DNS name');
+    expect((await run('attach', '--external-name', 'pki', '--port', '70000')).err).toContain('is no port');
     const both = await run('attach', '--endpoint', '10.0.0.1', '--external-name', 'pki');
     expect(both.code).toBe(1);
   });

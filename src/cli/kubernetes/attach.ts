@@ -10,6 +10,7 @@ import {
   serviceManifests,
   servingNameOf,
 } from '../../attach/manifests.js';
+import type { Backend } from '../../attach/types.js';
 import { type Client, pathOf } from '../client.js';
 import { localFailure } from '../failure.js';
 import type { Io } from '../io.js';
@@ -81,9 +82,14 @@ async function servingBundle(client: Client): Promise<string> {
     .text;
 }
 
+function placeOf(backend: Backend): string {
+  if (backend.kind === 'external-name') return backend.host;
+  return backend.kind === 'endpoints' ? backend.addresses.join(', ') : 'the pods with its labels';
+}
+
 /** The manifests for kubectl. The service gets ready for them, so that its certificate has the name by then. */
 async function print(it: Attach): Promise<void> {
-  const { call, client, service } = it;
+  const { call, service } = it;
   if (call.options.dryRun !== true) await prepare(it, undefined);
   const objects = manifests(it);
   call.io.out(
@@ -93,7 +99,7 @@ async function print(it: Attach): Promise<void> {
   );
   call.io.err(
     [
-      `the API server will look for ${servingNameOf(service)} at ${client.server}`,
+      `the API server will look for ${servingNameOf(service)} at ${placeOf(it.backend)}, port ${String(service.port)}`,
       'not tried: whether it can reach this service, and whether it believes its certificates',
       `back, also while this service is down: ${giveBackCommand}`,
       '',

@@ -45,16 +45,27 @@ export function serviceOptions(command: Command): Command {
     .option('--selector <key=value>', 'labels of the pods that are the replicas; repeat for more', collect);
 }
 
+/** As Kubernetes takes an ExternalName: RFC 1123 labels. */
+const dnsName = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$/;
+
 /** The Service object, and what is behind it. Without a flag that says it, the address of the server that this command speaks to. */
 export function backendFrom(flags: ServiceFlags, server: string): { service: ServiceReference; backend: Backend } {
   const url = new URL(server);
   const port = count('--port', flags.port) ?? Number(url.port === '' ? 443 : url.port);
+  if (port > 65_535) throw localFailure(`--port ${String(port)} is no port: 65535 is the last one`);
   const service = { name: flags.service ?? 'rotunda', namespace: flags.namespace ?? 'kube-system', port };
   return { service, backend: backendOf(flags, url.hostname.replace(/^\[|\]$/g, '')) };
 }
 
 function backendOf({ externalName, endpoint, selector }: ServiceFlags, host: string): Backend {
-  if (externalName !== undefined) return { kind: 'external-name', host: externalName };
+  if (externalName !== undefined) {
+    if (isIP(externalName) !== 0 || externalName.length > 253 || !dnsName.test(externalName)) {
+      throw localFailure(`--external-name ${JSON.stringify(externalName)} is not a DNS name in lower case`, {
+        hints: ['give --endpoint IP for an address, and --port NUMBER for the port'],
+      });
+    }
+    return { kind: 'external-name', host: externalName };
+  }
   if (selector !== undefined) return { kind: 'selector', labels: pairs('--selector', selector) };
   const addresses = (endpoint ?? []).flatMap((text) => text.split(','));
   const wrong = addresses.find((address) => isIP(address) === 0);
