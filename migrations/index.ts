@@ -6,6 +6,7 @@ import * as retention from './003-retention.js';
 import * as tokenSecrets from './004-token-secrets.js';
 import * as nodeAnnotations from './005-node-annotations.js';
 import * as publishedObjects from './006-published-objects.js';
+import * as rotations from './007-rotations.js';
 
 /** Every migration there is, in order. Explicit, so that the program knows its own schema without reading a directory. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -15,4 +16,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '004-token-secrets': tokenSecrets,
   '005-node-annotations': nodeAnnotations,
   '006-published-objects': publishedObjects,
+  '007-rotations': rotations,
 };

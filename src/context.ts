@@ -4,12 +4,20 @@ import { type Attachment, createAttachment } from './attach/attachment.js';
 import { createAudit } from './audit/audit.js';
 import type { Audit } from './audit/types.js';
 import { createCa } from './ca/ca.js';
+import { createDatabaseKeyStore } from './ca/keys/key-store.js';
+import { createKeySetDomain } from './ca/key-sets/domain.js';
+import { createKeySets, type KeySets } from './ca/key-sets/key-sets.js';
+import type { KeyStore } from './ca/keys/types.js';
+import { createTrustDomain } from './ca/trust-domain.js';
 import { openKeyEncryptionKey } from './ca/keys/salt.js';
 import type { Ca, KeyEncryptionKey } from './ca/types.js';
 import type { Clock, Random } from './clock.js';
 import type { Config } from './config/types.js';
 import { createRequests } from './csr/requests.js';
 import type { Requests } from './csr/types.js';
+import { createConsumers } from './fleet/consumers/consumers.js';
+import { readVerifiers } from './fleet/consumers/facts.js';
+import type { Consumers } from './fleet/consumers/types.js';
 import { createEtcdClusters } from './fleet/etcd-clusters.js';
 import { createNodes } from './fleet/nodes.js';
 import type { EtcdClusters, FactsChanged, Nodes } from './fleet/types.js';
@@ -21,6 +29,9 @@ import { createFrontProxies, noFrontProxies } from './identity/front-proxy.js';
 import { fileSource } from './identity/front-proxy-file.js';
 import { type FrontProxySource, ringSource } from './identity/front-proxy-source.js';
 import { createProxiedIdentities, type ProxiedIdentities } from './identity/proxied-identity.js';
+import { ringRotation } from './config/rotation.js';
+import { createRotations, type Rotations } from './rotation/rotations.js';
+import { maintenanceWindows } from './rotation/schedule/windows.js';
 import { createRevocation } from './identity/revocation.js';
 import { createTokens, type TokenAuthentication } from './identity/tokens.js';
 import type { Authenticator, Authorize, Bans, Revocation, Tokens } from './identity/types.js';
@@ -44,6 +55,11 @@ export type Context = {
   readonly bans: Bans;
   readonly nodes: Nodes;
   readonly etcd: EtcdClusters;
+  /** Who presents and verifies certificates, and what each has loaded. */
+  readonly consumers: Consumers;
+  readonly rotations: Rotations;
+  /** Rings of keys that sign tokens. */
+  readonly keySets: KeySets;
   readonly tokens: Tokens;
   readonly revocation: Revocation;
   readonly authenticator: Authenticator;
@@ -80,7 +96,7 @@ export async function createContext(config: Config, overrides: ContextOverrides 
 }
 
 type Base = Pick<Context, 'config' | 'clock' | 'random' | 'logger' | 'metrics' | 'store'>;
-type Keys = Pick<Context, 'kek' | 'audit' | 'ca' | 'bans'>;
+type Keys = Pick<Context, 'kek' | 'audit' | 'ca' | 'bans'> & { readonly keyStore: KeyStore };
 type Fleet = Pick<Context, 'nodes' | 'etcd'>;
 
 async function wire(base: Base, overrides: ContextOverrides): Promise<Context> {
@@ -95,6 +111,7 @@ async function wire(base: Base, overrides: ContextOverrides): Promise<Context> {
       logger.error({ err: error }, 'cannot reconsider requests');
     });
   });
+  const consumers = await createConsumers({ store, clock, random, audit, topology });
   const common = { store, clock, random, audit, bans, ...fleet };
   const attachment = await createAttachment({ config, ca, store, clock, audit, kek, logger });
   const tokens = createTokens({ ...common, kek, created: (...given) => attachment.tokenCreated(...given) });
@@ -102,15 +119,17 @@ async function wire(base: Base, overrides: ContextOverrides): Promise<Context> {
   const sources = frontProxySources(base, ca, attachment.frontProxy);
   const accessReviewer = overrides.accessReviewer ?? attachment.reviewer;
   const rules = { profiles, topology, nodeApproval, accessReviewer, retention, limits };
-  const requests = createRequests({ ...common, ...rules, ca, tokens, metrics, logger });
+  const requests = createRequests({ ...common, ...rules, ca, tokens, consumers, metrics, logger });
   waiting.requests = requests;
-  const rooms = { ...keys, ...fleet, tokens };
+  const rooms = { kek, audit, ca, bans, ...fleet, tokens };
+  const rotations = rotationsOf(base, keys, { consumers, attachment });
   const proxied = createProxiedIdentities({ ...rooms, store, clock, topology });
   return {
     ...base,
-    ...keys,
-    ...fleet,
-    tokens,
+    ...rooms,
+    consumers,
+    rotations,
+    keySets: createKeySets({ store, clock, audit }),
     revocation: createRevocation({ store, bans, clock, audit }),
     authenticator: authenticatorOf(base, { ...rooms, proxied }, sources),
     proxied,
@@ -128,8 +147,40 @@ async function openKeys({ config, clock, random, logger, store }: Base): Promise
   const kek = await openKeyEncryptionKey(config.keyEncryptionKey, { store, random });
   const audit = createAudit({ logger });
   const { rings, topology } = config;
-  const ca = await createCa({ store, kek, clock, random, audit, rings, logger, rotundaRing: topology.rotunda });
-  return { kek, audit, ca, bans: await createBans({ store }) };
+  const keyStore = createDatabaseKeyStore(kek);
+  const common = { store, kek, clock, random, audit, rings, logger };
+  const ca = await createCa({ ...common, keys: keyStore, rotundaRing: topology.rotunda });
+  return { kek, audit, ca, keyStore, bans: await createBans({ store }) };
+}
+
+/** The state machines over the rings, and what they are told by the other rooms. */
+function rotationsOf(
+  { config, store, clock, random, logger }: Base,
+  { ca, audit, keyStore }: Keys,
+  { consumers }: Pick<Context, 'consumers' | 'attachment'>,
+): Rotations {
+  const { topology, rotation, rings } = config;
+  const domain = createTrustDomain({ ca, store, keys: keyStore, clock, random, rings });
+  const compiled = new Map(rings.map(({ name }) => [name, maintenanceWindows(ringRotation(rotation, name).windows)]));
+  const windows = (ring: string) => compiled.get(ring) ?? maintenanceWindows([]);
+  const keySetDomain = createKeySetDomain({ store });
+  return createRotations({
+    ...{ store, clock, audit, logger: logger.child({ component: 'rotation' }) },
+    known: async () => {
+      const holders = await consumers.holders();
+      return async (tx) => {
+        await consumers.registerEnrolled(tx, holders);
+      };
+    },
+    facts: {
+      domain: (kind) => (kind === 'keys' ? keySetDomain : domain),
+      verifiers: (db, asked) => readVerifiers(db, { ...asked, topology }),
+      copies: () => [],
+      window: (ring, now) => windows(ring).at(now),
+      timing: (ring) => ringRotation(rotation, ring).timing,
+      pinnedRing: topology.kubernetesServer,
+    },
+  });
 }
 
 /** Where front proxies are known from; nowhere, where a CA is shared that must not be. */

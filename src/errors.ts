@@ -1,3 +1,5 @@
+import type { Bundle } from './ca/types.js';
+
 /**
  * What can go wrong, by stable code. `status` is the HTTP status on every surface; `reason` is the
  * Kubernetes `Status.reason` that belongs to it. Clients match on the code, people read the message.
@@ -12,6 +14,7 @@ export const errorCatalogue = {
   'not-acceptable': { status: 406, reason: 'NotAcceptable', title: 'No acceptable representation' },
   'already-exists': { status: 409, reason: 'AlreadyExists', title: 'The object exists already' },
   conflict: { status: 409, reason: 'Conflict', title: 'The object has changed in the meantime' },
+  'stale-bundle': { status: 409, reason: 'Conflict', title: 'The caller holds another bundle than joining takes' },
   expired: { status: 410, reason: 'Expired', title: 'The requested history is no longer kept' },
   'too-large': { status: 413, reason: 'RequestEntityTooLarge', title: 'The body is too large' },
   'unsupported-media-type': {
@@ -63,6 +66,8 @@ export type ErrorDetails = {
     readonly name?: string;
     readonly uid?: string;
   };
+  /** What the caller has to hold, where it holds something else. */
+  readonly bundle?: Bundle;
   readonly cause?: unknown;
 };
 

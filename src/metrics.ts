@@ -17,7 +17,9 @@ export type Metrics = {
   /** Requests that the cleaner deleted, by what had become of them. */
   requestsCleaned(state: string, count: number): void;
   /** Calls that were told to wait (429), by which limit. */
-  limited(limit: 'identity' | 'anonymous' | 'repeats' | 'undecided' | 'issued' | 'signing' | 'watches' | 'lists'): void;
+  limited(
+    limit: 'identity' | 'anonymous' | 'repeats' | 'undecided' | 'issued' | 'signing' | 'renewals' | 'watches' | 'lists',
+  ): void;
   /** Adds to what fills those gauges. */
   onScrape(collect: (gauges: ScrapeGauges) => Promise<void>): void;
 };
@@ -30,6 +32,7 @@ export type ScrapeGauges = {
   signing: Gauge<'state'>;
   cleaningPaused: Gauge;
   eventLoopDelay: Gauge<'quantile'>;
+  renewalsPeak: Gauge;
 };
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -163,6 +166,11 @@ function scrapeGauges(registers: Registry[]): ScrapeGauges {
       name: 'rotunda_event_loop_delay_seconds',
       help: 'How late the event loop was since the last scrape; about 0.01 when idle.',
       labelNames: ['quantile'] as const,
+      registers,
+    }),
+    renewalsPeak: new Gauge({
+      name: 'rotunda_renewals_planned_peak',
+      help: 'Renewals a second in the fullest time ahead, as they are planned.',
       registers,
     }),
     cleaningPaused: new Gauge({

@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import { TLSSocket } from 'node:tls';
 
@@ -12,6 +13,7 @@ import { RotundaError } from './errors.js';
 import type { Credentials, Identity } from './identity/types.js';
 import { registerHealth } from './service/health.js';
 import { type CallerLimits, createCallerLimits } from './limits/callers.js';
+import type { CandidateListener } from './service/candidate-listener.js';
 import type { OwnCertificate } from './service/own-certificate.js';
 
 declare module 'fastify' {
@@ -46,8 +48,12 @@ const bodyLimit = 3 * 1024 * 1024;
 /** An API server sends a line for each group of a user, who may be in a thousand; Node's own bound is 16 KiB. */
 const maxHeaderSize = 128 * 1024;
 
-/** The one TLS listener with every surface on it. Not listening yet. */
-export async function createRotundaServer(context: Context, own: OwnCertificate): Promise<RotundaServer> {
+/** The one TLS listener with every surface on it, and with `candidates` by name. Not listening yet. */
+export async function createRotundaServer(
+  context: Context,
+  own: OwnCertificate,
+  candidates?: CandidateListener,
+): Promise<RotundaServer> {
   let https: Server | undefined;
   let draining = false;
   const loggerInstance: FastifyBaseLogger = context.logger;
@@ -60,21 +66,7 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     routerOptions: { maxParamLength: 1024 },
-    serverFactory: (handler) => {
-      https = createServer(
-        {
-          ...tlsOptions(context, own),
-          requestTimeout: requestTimeoutMs,
-          keepAliveTimeout: keepAliveTimeoutMs,
-          maxHeaderSize,
-        },
-        handler,
-      );
-      https.timeout = idleTimeoutMs;
-      // Beyond a thousand lines Node drops headers without a word, and a group would be missing; the size bounds them.
-      https.maxHeadersCount = 0;
-      return https;
-    },
+    serverFactory: (handler) => (https = listenerFor(handler, context, own, candidates)),
   });
   app.decorateRequest('identity');
   const callers = createCallerLimits({ ...context, limits: context.config.limits });
@@ -109,8 +101,46 @@ export async function createRotundaServer(context: Context, own: OwnCertificate)
   };
 }
 
+function listenerFor(
+  handler: RequestListener,
+  context: Context,
+  own: OwnCertificate,
+  candidates: CandidateListener | undefined,
+): Server {
+  const byName: ServerOptions =
+    candidates === undefined
+      ? {}
+      : {
+          SNICallback: (serverName, answer) => {
+            answer(null, candidates.contextFor(serverName));
+          },
+        };
+  const timeouts = { requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs };
+  const https = createServer({ ...tlsOptions(context, own), ...byName, ...timeouts, maxHeaderSize }, handler);
+  https.timeout = idleTimeoutMs;
+  // Beyond a thousand lines Node drops headers without a word, and a group would be missing; the size bounds them.
+  https.maxHeadersCount = 0;
+  if (candidates !== undefined)
+    https.on('secureConnection', (socket) => {
+      candidates.connected(socket);
+    });
+  return https;
+}
+
 function tlsOptions(context: Context, own: OwnCertificate): ServerOptions {
-  const { topology } = context.config;
+  return {
+    cert: own.certificatePem,
+    key: own.keyPem,
+    ca: clientCasOf(context),
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    honorCipherOrder: true,
+  };
+}
+
+/** Only hints for clients that choose by CA name: who is believed is decided per request, by ring. PEM. */
+export function clientCasOf({ config: { topology }, ca }: Pick<Context, 'config' | 'ca'>): string[] {
   const rings = new Set([
     topology.kubernetesClient,
     topology.etcdPeer,
@@ -119,16 +149,7 @@ function tlsOptions(context: Context, own: OwnCertificate): ServerOptions {
     topology.frontProxy,
     topology.rotunda,
   ]);
-  return {
-    cert: own.certificatePem,
-    key: own.keyPem,
-    // Only hints for clients that choose by CA name: who is believed is decided per request, by ring.
-    ca: [...rings].map((ring) => context.ca.bundle(ring).pem),
-    requestCert: true,
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.2',
-    honorCipherOrder: true,
-  };
+  return [...rings].map((ring) => ca.bundle(ring).pem);
 }
 
 /** Probes come from whoever watches over the service, and cost nothing. */

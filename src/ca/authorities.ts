@@ -1,10 +1,10 @@
 import { RotundaError } from '../errors.js';
-import type { AuthorityCertificateRow, AuthorityRow } from '../store/queries/authorities.js';
+import type { AuthorityCertificateRow, AuthorityRow, NewAuthorityRow } from '../store/queries/authorities.js';
 import type { AuthorityKey, KeyStore } from './keys/types.js';
-import type { Authority, AuthorityCertificate, RingConfig } from './types.js';
+import type { Authority, AuthorityCertificate, CaKeyType, RingConfig } from './types.js';
 import { buildAuthorityCertificate, keyIdentifier } from './x509/authority.js';
 import { readCertificate } from './x509/certificate.js';
-import { formatDistinguishedName } from './x509/name.js';
+import { attributeOids, formatDistinguishedName } from './x509/name.js';
 import { encodePem } from './x509/pem.js';
 import type { CertificateFacts } from './x509/types.js';
 
@@ -48,32 +48,78 @@ export async function makeAuthority(
   return { ring: ring.name, key, facts, ski: facts.subjectKeyId };
 }
 
-/** The rows of a new authority that signs from now on. */
+/** A certificate by which `issuer` vouches for another authority, which then need not be known itself. Never beyond either's end. */
+export async function crossSign(
+  subject: CertificateFacts,
+  issuer: { readonly facts: CertificateFacts; readonly key: AuthorityKey },
+  options: { readonly now: number; readonly serial: Buffer; readonly keyType: CaKeyType },
+): Promise<CertificateFacts> {
+  const { facts, key } = issuer;
+  const der = await buildAuthorityCertificate({
+    commonName: commonNameOf(subject),
+    spki: subject.key.spki,
+    keyType: options.keyType,
+    serial: options.serial,
+    notBefore: Math.max(subject.notBefore, facts.notBefore),
+    notAfter: Math.min(subject.notAfter, facts.notAfter),
+    issuer: { subjectDer: facts.subjectDer, ski: keyIdentifier(facts.key.spki), keyType: key.keyType },
+    sign: key.sign,
+  });
+  return readCertificate(der);
+}
+
+/** Another certificate of the same key and Subject, with a life of its own from now on. */
+export async function reissue(
+  own: { readonly facts: CertificateFacts; readonly key: AuthorityKey },
+  options: { readonly now: number; readonly serial: Buffer; readonly lifetimeMs: number },
+): Promise<CertificateFacts> {
+  const { facts, key } = own;
+  const der = await buildAuthorityCertificate({
+    commonName: commonNameOf(facts),
+    spki: key.spki,
+    keyType: key.keyType,
+    serial: options.serial,
+    notBefore: options.now - authorityBackdateMs,
+    notAfter: options.now + options.lifetimeMs,
+    sign: key.sign,
+  });
+  return readCertificate(der);
+}
+
+function commonNameOf(facts: CertificateFacts): string {
+  return facts.subject.find(({ oid }) => oid === attributeOids.commonName)?.value ?? '';
+}
+
+/** The row of a certificate of an authority. */
+export function certificateRow(
+  facts: CertificateFacts,
+  ski: string,
+  kind: AuthorityCertificateRow['kind'],
+  createdAt: number,
+): AuthorityCertificateRow {
+  const { fingerprint, der, notBefore, notAfter } = facts;
+  return { fingerprint, ski, kind, der, not_before: notBefore, not_after: notAfter, created_at: createdAt };
+}
+
+/** The rows of a new authority: one that signs from now on, unless said otherwise. */
 export function authorityRows(
   made: NewAuthority,
   createdAt: number,
-): { authority: AuthorityRow; certificate: AuthorityCertificateRow } {
+  state: AuthorityRow['state'] = 'active',
+): { authority: NewAuthorityRow; certificate: AuthorityCertificateRow } {
   const { facts, key, ski, ring } = made;
   return {
     authority: {
       ski,
       ring,
       subject: formatDistinguishedName(facts.subject),
-      state: 'active',
+      state,
       tainted: 0,
       key_type: key.keyType,
       wrapped_key: key.wrappedKey,
       created_at: createdAt,
     },
-    certificate: {
-      fingerprint: facts.fingerprint,
-      ski,
-      kind: 'self-signed',
-      der: facts.der,
-      not_before: facts.notBefore,
-      not_after: facts.notAfter,
-      created_at: createdAt,
-    },
+    certificate: certificateRow(facts, ski, 'self-signed', createdAt),
   };
 }
 

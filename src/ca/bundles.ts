@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 
 import { RotundaError } from '../errors.js';
 import { findAuthorityCertificates } from '../store/queries/authorities.js';
-import { findBundle, type BundleRow } from '../store/queries/bundles.js';
+import { findBundle, type NewBundleRow } from '../store/queries/bundles.js';
 import type { Schema } from '../store/schema.js';
 import type { Bundle } from './types.js';
 import { encodePem } from './x509/pem.js';
@@ -28,7 +28,7 @@ export function bundleRow(
   generation: number,
   anchors: readonly CertificateFacts[],
   createdAt: number,
-): BundleRow {
+): NewBundleRow {
   return {
     ring,
     generation,
@@ -39,7 +39,10 @@ export function bundleRow(
 }
 
 /** The bundle of a row and the certificates that it names. Throws RotundaError 'internal' when the database contradicts itself. */
-export function toBundle(row: BundleRow, certificate: (fingerprint: string) => CertificateFacts | undefined): Bundle {
+export function toBundle(
+  row: NewBundleRow,
+  certificate: (fingerprint: string) => CertificateFacts | undefined,
+): Bundle {
   const anchors = fingerprintsOf(row).map((fingerprint) => {
     const found = certificate(fingerprint);
     if (found === undefined) throw damaged(row, `its anchor ${fingerprint} is missing`);
@@ -54,16 +57,22 @@ export function toBundle(row: BundleRow, certificate: (fingerprint: string) => C
     anchors: Object.freeze(anchors),
     pem: anchors.map((anchor) => encodePem('CERTIFICATE', anchor.der)).join(''),
     createdAt: row.created_at,
+    manifest: manifestOf(row),
   });
 }
 
-function fingerprintsOf(row: BundleRow): readonly string[] {
+function manifestOf({ manifest, signature, signed_by: signedBy }: NewBundleRow): Bundle['manifest'] {
+  if (typeof manifest !== 'string' || typeof signature !== 'string' || typeof signedBy !== 'string') return undefined;
+  return Object.freeze({ text: manifest, signature, signedBy });
+}
+
+function fingerprintsOf(row: NewBundleRow): readonly string[] {
   const list: unknown = JSON.parse(row.anchors);
   if (Array.isArray(list) && list.every((item) => typeof item === 'string')) return list;
   throw damaged(row, 'its list of anchors cannot be read');
 }
 
-function damaged(row: BundleRow, what: string): RotundaError {
+function damaged(row: NewBundleRow, what: string): RotundaError {
   return new RotundaError('internal', `bundle ${row.generation} of the ring ${row.ring} is damaged: ${what}`);
 }
 

@@ -13,8 +13,11 @@ import { createDatabaseKeyStore } from './keys/key-store.js';
 import type { KeyStore } from './keys/types.js';
 import { createLedger } from './ledger.js';
 import { missingRings, noteKeyTypes, settleKeyEncryptionKey, storeRings } from './rings.js';
+import { createCanaries } from './canaries.js';
+import { createRingChanges, followChanges, inTurn } from './ring-changes.js';
+import type { Signer } from './signers.js';
 import { loadState, type CaState } from './state.js';
-import type { Ca, KeyEncryptionKey, RingConfig } from './types.js';
+import type { Ca, KeyEncryptionKey, Ring, RingConfig } from './types.js';
 
 export type CaOptions = {
   readonly store: Store;
@@ -43,9 +46,13 @@ export async function createCa(options: CaOptions): Promise<Ca> {
   let state = await loadState(store, keys);
   noteKeyTypes(options.rings, state, logger);
 
-  const reload = once(async () => {
+  const changes = createRingChanges();
+  const reload = inTurn(async () => {
+    const before = state;
     state = await loadState(store, keys);
+    changes.compare(before, state);
   });
+  await followChanges(store, reload, logger);
   const ledger = createLedger({ store, clock });
   const find = <T>(map: ReadonlyMap<string, T>, ring: string): T => {
     const found = map.get(ring);
@@ -54,7 +61,7 @@ export async function createCa(options: CaOptions): Promise<Ca> {
   };
   return Object.freeze({
     issuing: createIssuing({
-      signer: (ring) => find(state.signers, ring),
+      signer: (ring) => signerOf(find(state.rings, ring), state),
       ledger,
       random,
       clock,
@@ -75,6 +82,19 @@ export async function createCa(options: CaOptions): Promise<Ca> {
     },
     certificates: createInventory(store),
     recover: () => ledger.recover(),
+    reload,
+    onChange: changes.listen,
+    isTainted: (ski: string) => state.tainted.has(ski),
+    canary: createCanaries({
+      store,
+      keys,
+      clock,
+      random,
+      audit: options.audit,
+      ledger,
+      authorities: () => state.authorities,
+      epoch: (ring) => find(state.rings, ring).epoch,
+    }),
   });
 }
 
@@ -82,15 +102,16 @@ function authoritiesOf(state: CaState, ring: string | undefined) {
   return ring === undefined ? state.authorities : state.authorities.filter((authority) => authority.ring === ring);
 }
 
-/** Runs `work` once at a time: who calls while it runs waits for the same run. */
-function once(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
-  return () => {
-    running ??= work().finally(() => {
-      running = undefined;
-    });
-    return running;
-  };
+function signerOf(ring: Ring, state: CaState): Signer {
+  const signer = ring.frozen ? undefined : state.signers.get(ring.name);
+  if (signer !== undefined) return signer;
+  throw new RotundaError(
+    'unavailable',
+    `nothing is signed for the ring ${ring.name} while its authority is being replaced`,
+    {
+      hint: `rotunda rotation explain shows how far that is`,
+    },
+  );
 }
 
 /** Keys are generated before the transaction, which holds all writers up. */

@@ -2,7 +2,13 @@ import type { Clock } from '../clock.js';
 import { RotundaError } from '../errors.js';
 import { findSerialBan } from '../store/queries/bans.js';
 import { insertCertificate, type NewCertificateRow } from '../store/queries/certificates.js';
-import { insertLedger, listIntended, settleLedger, type NewLedgerRow } from '../store/queries/ledger.js';
+import {
+  insertCanaryLedger,
+  insertLedger,
+  listIntended,
+  settleLedger,
+  type NewLedgerRow,
+} from '../store/queries/ledger.js';
 import type { Store, WriteTx } from '../store/types.js';
 import type { IssuedCertificate, PreparedCertificate } from './types.js';
 import { formatDistinguishedName, rebuildSubject } from './x509/name.js';
@@ -20,6 +26,8 @@ const recoveryBatch = 1000;
 export type Ledger = {
   /** Writes the intent; answers whether the ring still signs as it did when the certificate was prepared. */
   intend(tx: WriteTx, prepared: PreparedCertificate): Promise<boolean>;
+  /** As intend, for an authority that does not sign for its ring; answers whether its key may be used. */
+  intendCanary(tx: WriteTx, prepared: PreparedCertificate): Promise<boolean>;
   /** From `intended` to `issued`, and into the inventory, there as revoked when it is banned by now. Throws RotundaError 'conflict' when it was abandoned meanwhile. */
   record(tx: WriteTx, issued: IssuedCertificate): Promise<void>;
   /** Abandons what a crash left `intended`; answers how many rows. */
@@ -31,14 +39,20 @@ type InFlight = Map<string, { readonly since: number; readonly subject: string }
 
 export function createLedger({ store, clock }: { readonly store: Store; readonly clock: Clock }): Ledger {
   const inFlight: InFlight = new Map();
+  const intendWith = async (
+    insert: typeof insertLedger,
+    tx: WriteTx,
+    prepared: PreparedCertificate,
+  ): Promise<boolean> => {
+    const now = clock.now().getTime();
+    const subject = subjectText(prepared.order.subject);
+    const inserted = await insert(tx.db, ledgerRow(prepared, subject, now));
+    if (inserted) inFlight.set(prepared.serial, { since: now, subject });
+    return inserted;
+  };
   return Object.freeze({
-    async intend(tx: WriteTx, prepared: PreparedCertificate) {
-      const now = clock.now().getTime();
-      const subject = subjectText(prepared.order.subject);
-      const inserted = await insertLedger(tx.db, ledgerRow(prepared, subject, now));
-      if (inserted) inFlight.set(prepared.serial, { since: now, subject });
-      return inserted;
-    },
+    intend: (tx: WriteTx, prepared: PreparedCertificate) => intendWith(insertLedger, tx, prepared),
+    intendCanary: (tx: WriteTx, prepared: PreparedCertificate) => intendWith(insertCanaryLedger, tx, prepared),
     async record(tx: WriteTx, issued: IssuedCertificate) {
       const { serial, order } = issued.prepared;
       if (!(await settleLedger(tx.db, serial, 'issued'))) {
@@ -132,6 +146,8 @@ function certificateRow(
     first_used_at: null,
     revoked_at: null,
     revocation_reason: null,
+    renew_from: order.renewFrom ?? null,
+    renew_until: order.renewUntil ?? null,
   };
 }
 

@@ -31,7 +31,8 @@ export function createCheck(): (prepared: PreparedCertificate, der: Buffer, sign
         throw broken(signer, 'made a signature that does not verify');
     }
     const fingerprint = createHash('sha256').update(der).digest('hex');
-    return Object.freeze({ prepared, der, fingerprint, pem: encodePem('CERTIFICATE', der) });
+    const pem = encodePem('CERTIFICATE', der);
+    return Object.freeze({ prepared, der, fingerprint, pem, chainPem: pem + signer.crossPem });
   };
 }
 

@@ -15,28 +15,39 @@ export type Signer = {
   readonly publicKey: KeyObject;
   readonly issuer: Issuer;
   readonly template: LeafTemplate;
+  /** What is presented behind its leaves, PEM; empty but while it takes over from another authority. */
+  readonly crossPem: string;
 };
 
-/** A signer over a key of this service's own. `certificate` is the authority's certificate that leaves chain to. */
+export type SignerParts = {
+  readonly authority: Authority;
+  readonly epoch: number;
+  /** The authority's certificate that leaves chain to. */
+  readonly certificate: CertificateFacts;
+  /** The latest that a leaf may last, milliseconds. */
+  readonly notAfter: number;
+  readonly crossPem: string;
+};
+
+/** A signer over a key of this service's own. */
 export function createSigner(
-  authority: Authority,
-  epoch: number,
-  certificate: CertificateFacts,
+  { authority, epoch, certificate, notAfter, crossPem }: SignerParts,
   key: AuthorityKey,
 ): Signer {
   const info: IssuerInfo = Object.freeze({
     subjectDer: certificate.subjectDer,
     ski: Buffer.from(authority.ski, 'hex'),
     keyType: authority.keyType,
-    notAfter: certificate.notAfter,
+    notAfter,
   });
   return Object.freeze({
     ski: authority.ski,
     epoch,
     authority,
-    notAfter: certificate.notAfter,
+    notAfter,
     publicKey: key.publicKey,
     issuer: createBuiltInIssuer(key, info),
     template: createLeafTemplate(info),
+    crossPem,
   });
 }

@@ -38,6 +38,16 @@ export type Ring = {
   readonly epoch: number;
   readonly generation: number;
   readonly active: Authority;
+  /** Nothing is signed: its key may be somebody else's too. */
+  readonly frozen: boolean;
+  /** The lowest bundle generation that a joiner must state to hold; 0 while any does. */
+  readonly joinFloor: number;
+  /** A joiner that cannot say which bundle it holds has to wait. */
+  readonly joinsHeld: boolean;
+  /** Another authority has not come or gone for good yet. */
+  readonly rotating: boolean;
+  /** What is presented behind the leaves of the authority that signs, PEM; empty but while it takes over from another. */
+  readonly crossPem: string;
 };
 
 /** A ring's published set of anchors: immutable, numbered. */
@@ -49,6 +59,18 @@ export type Bundle = {
   readonly anchors: readonly CertificateFacts[];
   readonly pem: string;
   readonly createdAt: number;
+  /** Absent where it was published before manifests were signed. */
+  readonly manifest: SignedManifest | undefined;
+};
+
+/** What a bundle says about itself, signed by the authority that signed for its ring when it was published. */
+export type SignedManifest = {
+  /** JSON, the very bytes that are signed. */
+  readonly text: string;
+  /** base64 of the signature as `openssl dgst` makes it: ECDSA as DER, with the hash that goes with the key. */
+  readonly signature: string;
+  /** SKI. */
+  readonly signedBy: string;
 };
 
 /** What is to become a certificate, after policy. */
@@ -72,6 +94,9 @@ export type LeafOrder = {
   readonly cluster?: string;
   readonly member?: string;
   readonly tokenId?: string;
+  /** When its renewal is wanted, milliseconds. */
+  readonly renewFrom?: number;
+  readonly renewUntil?: number;
 };
 
 /** A to-be-signed certificate that passed the lint. Only `Issuing.prepare` makes one, and it can be signed once. */
@@ -91,6 +116,8 @@ export type IssuedCertificate = {
   readonly fingerprint: string;
   /** The leaf alone, PEM, one trailing newline. */
   readonly pem: string;
+  /** The leaf and what is to be presented behind it (a cross-certificate while a CA is replaced), PEM. */
+  readonly chainPem: string;
 };
 
 /**
@@ -173,6 +200,23 @@ export type CertificateFilter = {
 
 export type Page<T> = { readonly items: readonly T[]; readonly continue: string | undefined };
 
+export type CanaryOrder = {
+  readonly ring: string;
+  /** SKI; any authority of the ring whose key is there. */
+  readonly authority: string;
+  readonly kind: 'client' | 'server';
+  readonly names: readonly AltName[];
+  readonly lifetimeMs: number;
+};
+
+export type Canary = {
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  readonly serial: string;
+  readonly fingerprint: string;
+  readonly notAfter: number;
+};
+
 /** The rings of this service with their authorities and bundles, held in memory, and the inventory. */
 export type Ca = {
   readonly issuing: Issuing;
@@ -193,6 +237,17 @@ export type Ca = {
       horizonsMs: readonly number[],
     ): Promise<{ next: number | undefined; counts: { ring: string; withinMs: number; count: number }[] }>;
   };
+  /** Reads the rings again, so that this process goes by what the database holds. */
+  reload(): Promise<void>;
+  /** Calls `listener` with the name of each ring that this process has taken over a change of. Returns what ends that. */
+  onChange(listener: (ring: string) => void): () => void;
+  /** Whether an authority's key may be somebody else's too. */
+  isTainted(ski: string): boolean;
+  /**
+   * A certificate without any privilege, to find out who trusts an authority that does not sign yet or any more. Recorded
+   * as every other; its key is for this process alone. Throws 'unavailable' where the authority's key is not to be used.
+   */
+  canary(wanted: CanaryOrder): Promise<Canary>;
   /** Ledger rows left `intended` by a crash become `abandoned` (the serial stays taken). Returns how many. */
   recover(): Promise<number>;
 };

@@ -24,6 +24,13 @@ export function count(flag: string, text: string | undefined): number | undefine
   throw localFailure(`${flag} ${JSON.stringify(text)} is not a whole number above 0`);
 }
 
+/** A whole number, 0 among them. Throws a local failure that names the flag. */
+export function wholeNumber(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw localFailure(`${flag} ${JSON.stringify(text)} is not a whole number`);
+}
+
 /** `KEY=VALUE` pairs as a map. Throws a local failure that names the flag. */
 export function pairs(flag: string, texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(

@@ -7,7 +7,7 @@ import { loadOrMakeKey, makeCsr } from './csr.js';
 import { localFailure } from './failure.js';
 import type { Io } from './io.js';
 import { joined, printList, printObject, until, type View } from './output.js';
-import { certificateOf, readInput, submit, type SubmitFlags, submitOptions } from './submit.js';
+import { certificateOf, readInput, submitAsTold, type SubmitFlags, submitOptions } from './submit.js';
 import { action, collect, examples } from './verb.js';
 
 const view: View<CertificateView> = {
@@ -138,7 +138,7 @@ function issue(noun: Command, io: Io): void {
       examples(
         [
           'An etcd member with its token',
-          'rotunda cert issue --signer etcd.rotunda.dev/peer --csr peer.csr --token TOKEN > peer.crt',
+          'rotunda cert issue --signer etcd.rotunda.dev/peer --csr peer.csr --token TOKEN --bundle-file peer-ca.crt > peer.crt',
         ],
         [
           'A kubelet renews with the certificate it has',
@@ -149,7 +149,7 @@ function issue(noun: Command, io: Io): void {
     .action(
       action<SubmitFlags & { csr: string }>(io, ({ withClient, options }) =>
         withClient(async (client) => {
-          const request = await submit(client, await readInput(io, options.csr), options);
+          const request = await submitAsTold(io, client, await readInput(io, options.csr), options);
           const pem = certificateOf(request);
           if (options.output === undefined || options.output === 'pem') io.out(pem);
           else io.out(`${JSON.stringify(request, undefined, 2)}\n`);

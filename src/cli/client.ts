@@ -8,7 +8,13 @@ import { parseDuration } from '../config/duration.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Query = Readonly<Record<string, string | number | undefined>>;
-type SendOptions = { readonly query?: Query; readonly body?: unknown; readonly accept?: string };
+type SendOptions = {
+  readonly query?: Query;
+  readonly body?: unknown;
+  readonly accept?: string;
+  /** How long to wait for the answer beyond --timeout, milliseconds: it is meant to take so long. */
+  readonly waitMs?: number;
+};
 export type Answer = { readonly status: number; readonly text: string };
 
 export type Client = {
@@ -33,7 +39,7 @@ export async function createClient(
   const timeoutMs = timeoutOf(options.timeout);
   const agent = await agentFor(connection, timeoutMs);
   const send = (method: Method, path: string, given: SendOptions = {}): Promise<Answer> =>
-    call(agent, connection, method, path, given);
+    call({ agent, connection, timeoutMs }, method, path, given);
   const json = async <T>(method: Method, path: string, given?: SendOptions): Promise<T> =>
     JSON.parse((await send(method, path, given)).text) as T;
   return {
@@ -88,9 +94,10 @@ async function agentFor(connection: Connection, timeoutMs: number): Promise<Agen
   }
 }
 
+type Calling = { readonly agent: Agent; readonly connection: Connection; readonly timeoutMs: number };
+
 async function call(
-  agent: Agent,
-  connection: Connection,
+  { agent, connection, timeoutMs }: Calling,
   method: Method,
   path: string,
   given: SendOptions,
@@ -107,6 +114,7 @@ async function call(
       dispatcher: agent,
       headers,
       query: withoutUndefined(given.query ?? {}),
+      headersTimeout: timeoutMs + (given.waitMs ?? 0),
       ...(given.body === undefined ? {} : { body: JSON.stringify(given.body) }),
     });
     const text = await answer.body.text();

@@ -10,8 +10,9 @@ import { memberName } from './arguments.js';
 import { type Client, pathOf } from './client.js';
 import { type CsrContent, loadOrMakeKey, makeCsr } from './csr.js';
 import { localFailure } from './failure.js';
+import { pemOf } from './held-bundle.js';
 import type { Io } from './io.js';
-import { certificateOf, submit } from './submit.js';
+import { certificateOf, submitHolding } from './submit.js';
 import { action, examples } from './verb.js';
 
 type IssueFlags = { readonly out: string; readonly clientName?: string; readonly force?: true; readonly wait?: string };
@@ -99,16 +100,15 @@ async function issueOne(
     throw localFailure(`${files.cert} is there already`, { hints: ['--force asks for another one with the same key'] });
   }
   const key = loadOrMakeKey(files.key);
-  const request = await submit(client, makeCsr(key, content), {
-    signer: `etcd.rotunda.dev/${purpose}`,
-    ...(flags.wait === undefined ? {} : { wait: flags.wait }),
+  const request = await submitHolding(io, client, {
+    csr: makeCsr(key, content),
+    flags: {
+      signer: `etcd.rotunda.dev/${purpose}`,
+      ...(flags.wait === undefined ? {} : { wait: flags.wait }),
+    },
+    hold: (bundle) => write(files.ca, pemOf(bundle)),
   });
-  const certificate = certificateOf(request);
-  const bundle = await client.send('GET', `/rings${pathOf(request.ring ?? 'etcd')}/bundle`, {
-    accept: 'application/pem-certificate-chain',
-  });
-  write(files.ca, bundle.text);
-  write(files.cert, certificate);
+  write(files.cert, certificateOf(request));
   io.out(`${files.key}\n${files.cert}\n${files.ca}\n`);
 }
 

@@ -1,8 +1,7 @@
 import { rootCause } from '../errors.js';
-import { type Failure, isFailure, localFailure, remoteFailure } from './failure.js';
+import { type Failure, isFailure, localFailure, type Problem as Shown, remoteFailure } from './failure.js';
 
-type Problem = {
-  readonly code?: string;
+type Problem = Shown & {
   readonly detail?: string;
   readonly title?: string;
   readonly hint?: string;
@@ -27,6 +26,7 @@ export function explainProblem(status: number, text: string): Failure {
   return remoteFailure(`${message ?? problem.title ?? 'refused'} (${problem.code})`, {
     details,
     hints: [...new Set(hints)],
+    problem,
   });
 }
 

@@ -6,12 +6,18 @@ export type Failure = Error & {
   readonly exitCode: number;
   readonly hints: readonly string[];
   readonly details: readonly string[];
+  /** The server's problem details, where it sent some. */
+  readonly problem?: Problem;
 };
+
+/** What a command may go by in problem details. */
+export type Problem = { readonly code?: string; readonly bundle?: unknown };
 
 type FailureOptions = {
   readonly hints?: readonly string[];
   readonly details?: readonly string[];
   readonly cause?: unknown;
+  readonly problem?: Problem;
 };
 
 /** Wrong usage, or something on this machine. */
@@ -29,8 +35,10 @@ export function foundDifferent(): Failure {
   return failure('', exitCodes.different, {});
 }
 
-function failure(message: string, exitCode: number, { hints = [], details = [], cause }: FailureOptions): Failure {
-  return Object.assign(new Error(message, cause === undefined ? undefined : { cause }), { exitCode, hints, details });
+function failure(message: string, exitCode: number, options: FailureOptions): Failure {
+  const { hints = [], details = [], cause, problem } = options;
+  const error = new Error(message, cause === undefined ? undefined : { cause });
+  return Object.assign(error, { exitCode, hints, details, ...(problem === undefined ? {} : { problem }) });
 }
 
 export function isFailure(error: unknown): error is Failure {

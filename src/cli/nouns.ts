@@ -5,6 +5,7 @@ import { bundleNoun } from './bundle.js';
 import { certNoun } from './cert.js';
 import { etcdNoun } from './etcd.js';
 import type { Io } from './io.js';
+import { keysetNoun } from './keyset.js';
 import { kubernetesNoun } from './kubernetes/index.js';
 import { nodeNoun } from './node.js';
 import { requestNoun } from './request.js';
@@ -25,6 +26,7 @@ export const nouns: readonly ((program: Command, io: Io) => void)[] = [
   tokenNoun,
   nodeNoun,
   etcdNoun,
+  keysetNoun,
   kubernetesNoun,
   whoamiNoun,
   versionNoun,

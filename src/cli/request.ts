@@ -9,7 +9,7 @@ import type { Io } from './io.js';
 import { age, type Format, joined, printable, printList, printObject, type View } from './output.js';
 import { explainVerb } from './request-explain.js';
 import { replayVerb } from './request-replay.js';
-import { readInput, submit, type SubmitFlags, submitOptions } from './submit.js';
+import { readInput, submitAsTold, type SubmitFlags, submitOptions } from './submit.js';
 import { action, examples } from './verb.js';
 
 const view: View<RequestView> = {
@@ -53,7 +53,7 @@ function create(noun: Command, io: Io): void {
     .action(
       action<SubmitFlags & { file: string }>(io, ({ withClient, format, options }) =>
         withClient(async (client) => {
-          const request = await submit(client, await readInput(io, options.file), options);
+          const request = await submitAsTold(io, client, await readInput(io, options.file), options);
           if (options.output === 'pem' && request.certificate !== undefined) io.out(request.certificate);
           else printObject(io, format, request, view);
           if (request.certificate === undefined)

@@ -3,9 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 
 import type { RequestView } from '../api/rest/request-view.js';
-import { seconds } from './arguments.js';
+import type { BundleView } from '../api/rest/bundles.js';
+import { seconds, wholeNumber } from './arguments.js';
 import { type Client, pathOf } from './client.js';
-import { localFailure, remoteFailure } from './failure.js';
+import { isFailure, localFailure, remoteFailure } from './failure.js';
+import { writeBundle } from './held-bundle.js';
 import type { Io } from './io.js';
 import { readText } from '../kubeconfig.js';
 import { collect } from './verb.js';
@@ -16,7 +18,12 @@ export type SubmitFlags = {
   readonly expires?: string;
   readonly name?: string;
   readonly wait?: string;
+  readonly bundleFile?: string;
+  readonly bundleGeneration?: string;
 };
+
+/** What the certificate's user verifies with. */
+export type Stated = { readonly generation: number; readonly digest?: string };
 
 const pollMs = 2000;
 
@@ -33,11 +40,16 @@ export function submitOptions(command: Command): Command {
     )
     .option('--expires <duration>', 'lifetime to ask for, such as 30d')
     .option('--name <name>', 'name of the request; made up when left out')
-    .option('--wait <duration>', 'how long to wait while it is held or pending');
+    .option('--wait <duration>', 'how long to wait while it is held or pending')
+    .option(
+      '--bundle-file <file>',
+      "CA file of the certificate's user: written anew (0644) before, so that nobody joins with an old one",
+    )
+    .option('--bundle-generation <number>', 'generation of the bundle that its user has already');
 }
 
 /** Submits a CSR (PEM) and waits as told. The request as it is then; throws a remote failure when it was refused. */
-export async function submit(client: Client, csr: string, flags: SubmitFlags): Promise<RequestView> {
+export async function submit(client: Client, csr: string, flags: SubmitFlags, stated?: Stated): Promise<RequestView> {
   const { signer, usage, expires, name, wait } = flags;
   const waitMs = wait === undefined ? 0 : seconds('--wait', wait) * 1000;
   const submitted = await client.json<RequestView>('POST', '/requests', {
@@ -47,9 +59,59 @@ export async function submit(client: Client, csr: string, flags: SubmitFlags): P
       usages: usage,
       expirationSeconds: expires === undefined ? undefined : seconds('--expires', expires),
       name,
+      bundleGeneration: stated?.generation,
+      bundleDigest: stated?.digest,
     },
   });
   return waitFor(client, submitted, Date.now() + waitMs);
+}
+
+/** As `submit`, with the bundle that the flags tell of. */
+export async function submitAsTold(io: Io, client: Client, csr: string, flags: SubmitFlags): Promise<RequestView> {
+  const { bundleFile, bundleGeneration } = flags;
+  if (bundleFile !== undefined && bundleGeneration !== undefined)
+    throw localFailure('--bundle-file and --bundle-generation are two statements', { hints: ['give one of them'] });
+  if (bundleFile !== undefined)
+    return submitHolding(io, client, { csr, flags, hold: (bundle) => writeBundle(bundleFile, bundle) });
+  const generation = wholeNumber('--bundle-generation', bundleGeneration);
+  try {
+    return await submit(client, csr, flags, generation === undefined ? undefined : { generation });
+  } catch (error) {
+    if (staleBundle(error) === undefined || !isFailure(error)) throw error;
+    const hints = [
+      ...error.hints,
+      '--bundle-file FILE writes them there first; --bundle-generation states what is there already',
+    ];
+    throw remoteFailure(error.message, { hints, cause: error });
+  }
+}
+
+/**
+ * Submits with the signer's current bundle, which `hold` has put in place before: a certificate must not be there before
+ * what verifies its peers. When the ring asks for a newer one, that is put in place and it is tried once more.
+ */
+export async function submitHolding(
+  io: Io,
+  client: Client,
+  { csr, flags, hold }: { csr: string; flags: SubmitFlags; hold: (bundle: BundleView) => void },
+): Promise<RequestView> {
+  const bundle = await client.json<BundleView>('GET', `/signers${pathOf(flags.signer)}/bundle`);
+  hold(bundle);
+  try {
+    return await submit(client, csr, flags, bundle);
+  } catch (error) {
+    const newer = staleBundle(error);
+    if (newer === undefined) throw error;
+    io.err(`the ring ${newer.ring} asks for bundle ${String(newer.generation)}: written, trying again\n`);
+    hold(newer);
+    return submit(client, csr, flags, newer);
+  }
+}
+
+/** The bundle in an answer that refuses another one. */
+function staleBundle(error: unknown): BundleView | undefined {
+  if (!isFailure(error) || error.problem?.code !== 'stale-bundle') return undefined;
+  return error.problem.bundle as BundleView | undefined;
 }
 
 async function waitFor(client: Client, submitted: RequestView, deadline: number): Promise<RequestView> {

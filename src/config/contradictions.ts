@@ -1,5 +1,6 @@
 import type { FieldCause } from '../errors.js';
 import { formatDuration } from './duration.js';
+import { renewalContradictions } from './renewal.js';
 import type { Config, Topology } from './types.js';
 
 /** A CA must live at least this many times its longest leaf, so that it can be replaced without haste. */
@@ -16,6 +17,7 @@ export function contradictions(config: Config, options: { allowInsecureSharedCA:
     ...(options.allowInsecureSharedCA ? [] : sharedAuthorities(config.topology)),
     ...untrustedHeaders(config),
     ...highAvailability(config),
+    ...renewalContradictions(config),
   ];
 }
 

@@ -7,10 +7,14 @@ import { type z } from 'zod';
 import { builtInProfiles, buildProfile } from '../csr/profiles.js';
 import type { Profile } from '../csr/types.js';
 import { type FieldCause, invalid, RotundaError } from '../errors.js';
+import { consumerContradictions, consumersFrom } from './consumers.js';
 import { contradictions } from './contradictions.js';
 import { frontProxyConfig } from './front-proxy.js';
 import { limitsFrom, retentionFrom } from './limits.js';
 import { readConfigMaps } from './manifests.js';
+import { renewalConfig } from './renewal.js';
+import { rotationConfig } from './rotation.js';
+import { rotationContradictions } from './rotation-contradictions.js';
 import { type ConfigFile, fileSchema } from './schema.js';
 import type { Config, KeyEncryptionKeySource, Topology } from './types.js';
 
@@ -99,7 +103,9 @@ function causeOf(issue: z.core.$ZodIssue): FieldCause {
 function buildConfig(file: ConfigFile, env: NodeJS.ProcessEnv): Config {
   const dataDir = path.resolve(file.dataDir ?? env['ROTUNDA_DATA_DIR'] ?? 'rotunda-data');
   const topology = { ...defaultTopology, ...definedOf(file.topology ?? {}) };
-  const lifetimes = file.lifetimes ?? 'rotunda';
+  const rings = ringsOf(file, topology);
+  const configured = (file.profiles ?? []).map((raw) => buildProfile(raw, topology));
+  const profiles = mergeProfiles(builtInProfiles(topology, file.lifetimes ?? 'rotunda'), configured);
   const config: Config = {
     dataDir,
     listen: file.listen ?? { host: '::', port: 8443 },
@@ -108,17 +114,17 @@ function buildConfig(file: ConfigFile, env: NodeJS.ProcessEnv): Config {
     serving: { names: file.serving?.names ?? [] },
     advertiseUrl: file.serving?.advertiseUrl?.replace(/\/+$/, ''),
     keyEncryptionKey: keyEncryptionKey(file, dataDir, env),
-    rings: ringsOf(file, topology),
+    rings,
     topology,
-    profiles: mergeProfiles(
-      builtInProfiles(topology, lifetimes),
-      (file.profiles ?? []).map((raw) => buildProfile(raw, topology)),
-    ),
+    profiles,
     nodeApproval: file.nodeApproval === 'upstream-any-node-name' ? 'upstream' : 'enrolled',
     headerTrust: file.allowInsecureSharedCA !== true,
     frontProxy: frontProxyConfig(file.frontProxy),
     retention: retentionFrom(file.requests),
     limits: limitsFrom(file.limits),
+    renewal: renewalConfig(file.renewal),
+    rotation: rotationConfig(file.rotation, rings, profiles),
+    consumers: consumersFrom(file.consumers),
     kubernetes: {
       kubeconfig: file.kubernetes?.kubeconfig === undefined ? undefined : path.resolve(file.kubernetes.kubeconfig),
       apiServer: file.kubernetes?.apiServer?.replace(/\/+$/, ''),
@@ -126,7 +132,11 @@ function buildConfig(file: ConfigFile, env: NodeJS.ProcessEnv): Config {
     },
     log: { level: file.log?.level ?? logLevel(env) },
   };
-  const causes = contradictions(config, { allowInsecureSharedCA: file.allowInsecureSharedCA === true });
+  const causes = [
+    ...contradictions(config, { allowInsecureSharedCA: file.allowInsecureSharedCA === true }),
+    ...rotationContradictions(config, file.rotation),
+    ...consumerContradictions(config),
+  ];
   if (causes.length > 0) throw invalid(causes);
   return deepFreeze(config);
 }

@@ -6,4 +6,6 @@ export const policyFields = [
   'lifetimes',
   'nodeApproval',
   'profiles',
+  // Lifetimes are checked against it.
+  'rotation',
 ] as const;

@@ -3,11 +3,13 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 
 import { profileConfigSchema } from '../csr/profiles.js';
+import { consumersSchema } from './consumers.js';
 import { durationSchema } from './duration.js';
 import { frontProxySchema } from './front-proxy.js';
 import { limitsSchema, requestsSchema } from './limits.js';
-
-const ringName = z.string().regex(/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a lower-case DNS label');
+import { renewalSchema } from './renewal.js';
+import { ringName, uniqueBy } from './names.js';
+import { rotationSchema } from './rotation.js';
 
 const listenSchema = z.string().transform((text, context) => {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
@@ -47,17 +49,6 @@ const storeSchema = z.union(
   ],
   { error: 'must have exactly one of url (sqlite:PATH or postgres://…), urlFile and urlEnvironment' },
 );
-
-/** A list whose items are told apart by one field: a second one of the same name would silently win. */
-function uniqueBy<K extends string, T extends z.ZodType<Readonly<Record<K, string>>>>(key: K, item: T): z.ZodArray<T> {
-  return z.array(item).check(({ value, issues }) => {
-    const seen = new Set<string>();
-    for (const [index, { [key]: name }] of value.entries()) {
-      if (seen.has(name)) issues.push({ code: 'custom', input: name, path: [index, key], message: 'is there twice' });
-      seen.add(name);
-    }
-  });
-}
 
 /** The file as written, before names are resolved against each other. */
 export const fileSchema = z.strictObject({
@@ -103,6 +94,9 @@ export const fileSchema = z.strictObject({
   profiles: uniqueBy('signerName', profileConfigSchema).optional(),
   requests: requestsSchema.optional(),
   limits: limitsSchema.optional(),
+  renewal: renewalSchema.optional(),
+  rotation: rotationSchema.optional(),
+  consumers: consumersSchema.optional(),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional() }).optional(),
 });
 

@@ -1,9 +1,12 @@
 import type { RingConfig } from '../ca/types.js';
 import type { Retention } from '../csr/retention.js';
 import type { ConfigMapDraft } from '../config-maps/types.js';
+import type { ConfiguredConsumer } from '../fleet/consumers/types.js';
 import type { Profile } from '../csr/types.js';
 import type { Limits } from '../limits/types.js';
 import type { FrontProxyConfig } from './front-proxy.js';
+import type { RenewalConfig } from './renewal.js';
+import type { RotationConfig } from './rotation.js';
 
 /** Which ring serves which purpose. kubeadm's layout by default; splitting and collapsing is naming other rings here. */
 export type Topology = {
@@ -47,6 +50,10 @@ export type Config = {
   readonly frontProxy: FrontProxyConfig;
   readonly retention: Retention;
   readonly limits: Limits;
+  readonly renewal: RenewalConfig;
+  readonly rotation: RotationConfig;
+  /** Programs that nobody else registers. */
+  readonly consumers: readonly ConfiguredConsumer[];
   readonly kubernetes: {
     /** Absolute. A kubeconfig for the API server that the service stands behind; undefined: the service makes its own. */
     readonly kubeconfig: string | undefined;

@@ -59,7 +59,11 @@ export async function issue(parts: Parts, work: Work, before: Settled): Promise<
 }
 
 /** Counts one issued certificate. */
-export function measureIssued(parts: Parts, { plan, by, started }: Pick<Work, 'plan' | 'by' | 'started'>): void {
+export function measureIssued(
+  parts: Parts,
+  { plan, prepared, by, started }: Pick<Work, 'plan' | 'prepared' | 'by' | 'started'>,
+): void {
+  parts.renewals?.issued(prepared.order);
   const { signerName, ring } = plan.profile;
   if (by === undefined) parts.metrics.requestDecided(signerName, 'approved');
   parts.metrics.certificateIssued(signerName, ring);
@@ -115,7 +119,7 @@ export function withCertificate(
   const approved = hasCondition(open, 'Approved')
     ? copyOf(open)
     : withCondition(open, { type: 'Approved', reason, message }, rfc3339(now));
-  approved.status.certificate = Buffer.from(issued.pem).toString('base64');
+  approved.status.certificate = Buffer.from(issued.chainPem).toString('base64');
   return approved;
 }
 

@@ -3,7 +3,7 @@ import type { Profile } from './types.js';
 
 const minuteMs = 60_000;
 /** Upstream's signer backdates by five minutes, for clocks that are behind. */
-const backdateMs = 5 * minuteMs;
+export const backdateMs = 5 * minuteMs;
 /** From this on the five minutes are taken from the end, so that the whole is what was asked for. */
 const shortMs = 8 * 60 * minuteMs;
 const shortestMs = 10 * minuteMs;

@@ -1,6 +1,7 @@
 import type { LeafOrder } from '../ca/types.js';
 import type { NameAttribute, ReadCsr } from '../ca/x509/types.js';
 import { resolveUsages } from '../ca/x509/usages.js';
+import type { RenewalPlanning } from '../rotation/renewal/types.js';
 import type { Validity } from './lifetime.js';
 import { nodeNameOf } from './rules/rule.js';
 import type { CertificateRequest, Profile, RequestFacts } from './types.js';
@@ -40,7 +41,7 @@ export function leafOrder(options: {
   csr: ReadCsr;
   request: CertificateRequest;
   facts: RequestFacts;
-  validity: Validity;
+  validity: Validity & Partial<ReturnType<RenewalPlanning['choose']>>;
   tokenId: string | undefined;
 }): LeafOrder {
   const { profile, csr, request, facts, validity, tokenId } = options;
@@ -61,6 +62,8 @@ export function leafOrder(options: {
     requester: request.spec.username ?? '',
     requestName: request.metadata.name,
     requestUid: request.metadata.uid,
+    ...(validity.renewFrom === undefined ? {} : { renewFrom: validity.renewFrom }),
+    ...(validity.renewUntil === undefined ? {} : { renewUntil: validity.renewUntil }),
     ...(node === undefined ? {} : { node }),
     ...memberOf(profile, facts),
     ...(tokenId === undefined ? {} : { tokenId }),

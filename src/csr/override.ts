@@ -53,7 +53,7 @@ async function issueOverridden(parts: Parts, found: StoredCase, by: Identity | u
     const plan: Plan = { ...found.plan, facts: { ...facts, identity }, prepared, truncated };
     const mine = await parts.store.write(async (tx) => {
       if (!(await takeRequest(tx.db, row, facts.now))) return false;
-      await intend(parts, tx, plan, prepared);
+      await intend(parts, tx, { plan, prepared, request });
       await recordOverride(parts, { tx, name: row.name, plan, by });
       return true;
     });

@@ -4,14 +4,17 @@ import type { Audit, AuditEvent } from '../audit/types.js';
 import type { Ca } from '../ca/types.js';
 import type { Clock, Random } from '../clock.js';
 import type { Topology } from '../config/types.js';
+import type { Consumers } from '../fleet/consumers/types.js';
 import type { EtcdClusters, Nodes } from '../fleet/types.js';
 import { type AccessReviewer, noAccessReviewer } from '../identity/access-reviewer.js';
 import type { Bans, Tokens } from '../identity/types.js';
 import { createRepeats, type Repeats } from '../limits/repeats.js';
 import type { Limits } from '../limits/types.js';
 import type { Metrics } from '../metrics.js';
+import type { RenewalPlanning } from '../rotation/renewal/types.js';
 import type { Store, WriteTx } from '../store/types.js';
 import type { FactSources } from './facts.js';
+import type { FloorSatisfied } from './join-floor.js';
 import { type Retention, upstreamRetention } from './retention.js';
 import type { Profile, RequestFacts } from './types.js';
 
@@ -37,6 +40,12 @@ export type RequestsOptions = {
   readonly retention?: Retention;
   /** No limits when left out. */
   readonly limits?: Limits;
+  /** Nobody is registered when left out. */
+  readonly consumers?: Pick<Consumers, 'registerIssued'>;
+  /** Nobody is known to hold a bundle but by its own statement when left out. */
+  readonly floorSatisfied?: FloorSatisfied;
+  /** No certificate has a window for its renewal when left out. */
+  readonly renewals?: RenewalPlanning;
   readonly logger: Logger;
 };
 

@@ -5,6 +5,8 @@ import type { Identity } from '../identity/types.js';
 import type { WriteTx } from '../store/types.js';
 import { evaluate } from './evaluate.js';
 import { gatherFacts } from './facts.js';
+import { statedBundle } from './join-floor.js';
+import { heldJoin, joinerRings, refuseHeldJoin } from './joining.js';
 import { validityOf } from './lifetime.js';
 import { leafOrder, nodeOf } from './order.js';
 import type { Parts } from './parts.js';
@@ -32,7 +34,8 @@ export type Asked = {
 export async function planFor(parts: Parts, asked: Asked, now: number): Promise<Plan> {
   const { profile, csr, identity, request } = asked;
   const facts = await gatherFacts(parts.facts, { profile, csr, identity, now });
-  const decision = evaluate(profile, csr, request.spec.usages ?? [], facts);
+  const evaluated = evaluate(profile, csr, request.spec.usages ?? [], facts);
+  const decision = heldJoin(parts, asked, evaluated, now) ?? evaluated;
   const plan = { profile, csr, facts, decision, truncated: undefined, prepared: undefined };
   return decision.outcome === 'approve' ? preparedPlan(parts, plan, asked) : plan;
 }
@@ -45,7 +48,8 @@ function preparedPlan(parts: Parts, plan: Plan, asked: Asked): Plan {
     const message = truncated === undefined ? decision.message : `${decision.message} ${truncated}`;
     return { ...plan, prepared, truncated, decision: { ...decision, message } };
   } catch (error) {
-    if (!(error instanceof RotundaError) || error.code !== 'invalid') throw error;
+    // The ring is frozen, or its authority ends too soon.
+    if (!(error instanceof RotundaError) || !['invalid', 'unavailable'].includes(error.code)) throw error;
     parts.logger.error({ err: error, profile: plan.profile.signerName }, 'an approved certificate cannot be prepared');
     return {
       ...plan,
@@ -54,7 +58,7 @@ function preparedPlan(parts: Parts, plan: Plan, asked: Asked): Plan {
         outcome: 'hold',
         reason: 'IssuerNotReady',
         message: error.message,
-        retryAt: plan.facts.now,
+        retryAt: error.code === 'unavailable' ? plan.facts.now + 60_000 : plan.facts.now,
       },
     };
   }
@@ -73,8 +77,10 @@ export function prepare(
   tokenId: string | undefined,
 ): { prepared: PreparedCertificate; truncated: string | undefined } {
   const { profile, csr, facts } = plan;
-  const validity = validityOf(profile, request.spec.expirationSeconds, facts.now);
-  const order = leafOrder({ profile, csr, request, facts, validity, tokenId });
+  const asked = request.spec.expirationSeconds;
+  const validity = validityOf(profile, asked, facts.now);
+  const renewal = parts.renewals?.choose(profile, validity, asked !== undefined);
+  const order = leafOrder({ profile, csr, request, facts, validity: { ...validity, ...renewal }, tokenId });
   return { prepared: parts.ca.issuing.prepare(order), truncated: validity.truncated };
 }
 
@@ -82,7 +88,15 @@ export function prepare(
  * The write that must be durable before the signature: the claim on what entitles to it, and the ledger. Throws
  * 'forbidden' when the claim is refused or the caller banned by now, 'conflict' when the ring signs with another key by now.
  */
-export async function intend(parts: Parts, tx: WriteTx, plan: Plan, prepared: PreparedCertificate): Promise<void> {
+export async function intend(
+  parts: Parts,
+  tx: WriteTx,
+  {
+    plan,
+    prepared,
+    request,
+  }: { readonly plan: Plan; readonly prepared: PreparedCertificate; readonly request: CertificateRequest },
+): Promise<void> {
   const { profile, csr, facts } = plan;
   const { serial } = prepared;
   if (await isRequesterBanned(tx, facts.identity))
@@ -96,7 +110,28 @@ export async function intend(parts: Parts, tx: WriteTx, plan: Plan, prepared: Pr
     if (byUnbound) await parts.nodes.claim(tx, { node, profile: profile.signerName, serial, now: facts.now });
     else await parts.nodes.issued(tx, { node, serial, now: facts.now, requester: facts.identity.username });
   }
+  await refuseHeldJoin(parts, tx, plan, request);
   await parts.ca.issuing.intend(tx, prepared);
+  await registerHolder(parts, tx, { plan, prepared, request });
+}
+
+/** Who is given a certificate verifies others from then on: gates have to know of it before it can. */
+async function registerHolder(
+  parts: Parts,
+  tx: WriteTx,
+  {
+    plan,
+    prepared,
+    request,
+  }: { readonly plan: Plan; readonly prepared: PreparedCertificate; readonly request: CertificateRequest },
+): Promise<void> {
+  const machine = plan.facts.node?.name ?? plan.facts.identity.token?.node;
+  const stated = statedBundle(request);
+  await parts.consumers?.registerIssued(tx, prepared.order, {
+    joinerIn: joinerRings(parts, plan, request),
+    ...(machine === undefined ? {} : { machine }),
+    ...(stated === undefined ? {} : { stated: { ring: plan.profile.ring, ...stated } }),
+  });
 }
 
 /** The same plan, denied because a claim was refused in the transaction that would have used it. */

@@ -113,7 +113,7 @@ async function settle(parts: Parts, found: Case): Promise<boolean> {
   }
   const mine = await parts.store.write(async (tx) => {
     if (!(await takeRequest(tx.db, row, facts.now))) return false;
-    await intend(parts, tx, plan, prepared);
+    await intend(parts, tx, { plan, prepared, request });
     await setRequester(tx.db, { name: row.name, requester: seenText(row, plan) });
     await recordDecision(parts, tx, { identity, name: row.name, plan, request, now: facts.now });
     return true;

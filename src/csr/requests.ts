@@ -36,6 +36,7 @@ export function createRequests(options: RequestsOptions): Requests {
   };
   return Object.freeze<Requests>({
     submit: async (identity, draft, submitOptions) => {
+      await parts.renewals?.admit(identity);
       const submitted = await slots.run(() => submit(parts, identity, draft, submitOptions));
       if (submitOptions?.dryRun !== true) afterHold(parts, submitted);
       return submitted;

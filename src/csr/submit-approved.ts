@@ -39,7 +39,7 @@ export type Answered = {
  */
 export async function submitApproved(parts: Parts, approved: Approved): Promise<Answered> {
   const { plan, prepared } = approved;
-  await parts.store.write((tx) => intend(parts, tx, plan, prepared));
+  await parts.store.write((tx) => intend(parts, tx, { plan, prepared, request: approved.request }));
   const issued = await signed(parts, approved);
   try {
     return await parts.store.write((tx) => storeWith(parts, tx, approved, issued));

@@ -5,6 +5,7 @@ import { recordDecision } from './decision-record.js';
 import { requestConflict, requestExists } from './errors.js';
 import { withHold } from './hold.js';
 import { measureIssued, type Settled } from './issue.js';
+import { requireFloor, withStatement } from './join-floor.js';
 import { creationFields } from './managed-fields.js';
 import { generatedName, newUid } from './names.js';
 import { newRequest, textOf, withCondition } from './object.js';
@@ -48,7 +49,13 @@ export async function submit(
   options: { dryRun?: boolean } = {},
 ): Promise<Submitted> {
   const now = parts.clock.now().getTime();
-  return storeNamed(parts, { draft, identity, now, started: performance.now(), dryRun: options.dryRun === true });
+  return storeNamed(parts, {
+    draft: withStatement(draft),
+    identity,
+    now,
+    started: performance.now(),
+    dryRun: options.dryRun === true,
+  });
 }
 
 /** Tries eight names where the server makes them, as upstream does. */
@@ -79,8 +86,11 @@ async function storeOnce(parts: Parts, context: Draft, name: string): Promise<Su
     } catch (error) {
       if (!(error instanceof RotundaError) || plan?.prepared === undefined) throw error;
       if (error.code === 'forbidden') candidate = { ...candidate, plan: refused(plan, error.message) };
-      // The ring signs with another key by now.
-      else if (error.code === 'conflict' && attempt < mostSigners) candidate = await candidateOf(parts, context, name);
+      // The ring has changed by now: its signer, or what it asks of who joins.
+      else if (error.code === 'conflict' && attempt < mostSigners) {
+        await parts.ca.reload();
+        candidate = await candidateOf(parts, context, name);
+      }
       // Lost to a race over the ring's signer, which must not read as a conflict about the object.
       else throw error.code === 'conflict' ? requestConflict(name, error.message) : error;
     }
@@ -107,6 +117,7 @@ async function candidateOf(parts: Parts, { draft, identity, now }: Draft, name: 
   if (managed !== undefined) request.metadata.managedFields ??= [managed];
   const profile = parts.profiles.get(signerName);
   const plan = profile === undefined ? undefined : await planFor(parts, { profile, csr, identity, request }, now);
+  if (profile !== undefined) await requireFloor(parts, profile, { identity, stated: draft.bundle });
   return { request, csr, identity, plan };
 }
 

@@ -3,6 +3,7 @@ import type { ReadCsr } from '../ca/x509/types.js';
 import type { ImportedRequest } from './import.js';
 import type { Identity, TokenFacts } from '../identity/types.js';
 import type { AskedAs } from './asked-as.js';
+import type { StatedBundle } from './join-floor.js';
 import type { Replay, ReplayOptions } from './replay.js';
 import type { WriteTx } from '../store/types.js';
 
@@ -59,6 +60,8 @@ export type RequestDraft = {
   readonly spec: Partial<RequestSpec>;
   /** `/pki/v1` takes exactly one PEM block and nothing else; `/apis` what upstream takes. */
   readonly pem: 'strict' | 'upstream';
+  /** What the caller says that it holds, `{}` for nothing; undefined where clients cannot say. */
+  readonly bundle?: StatedBundle;
   /** For managedFields. */
   readonly fieldManager?: string;
 };

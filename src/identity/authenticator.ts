@@ -11,7 +11,7 @@ import { findCertificateUse } from '../store/queries/certificate-use.js';
 import type { Store } from '../store/types.js';
 import { identityOf, identityRings } from './certificate-identity.js';
 import { createPathVerifier, type PathVerifier, unauthorized, type VerifiedCertificate } from './certificate-path.js';
-import { recordFirstUse, refuseRevoked } from './first-use.js';
+import { recordFirstUse, recordUseAgain, refuseRevoked } from './first-use.js';
 import type { FrontProxies } from './front-proxy.js';
 import { createLru, type Lru } from './lru.js';
 import type { ProxiedIdentities } from './proxied-identity.js';
@@ -34,7 +34,15 @@ export type AuthenticatorOptions = {
 };
 
 /** A certificate that authenticated; its validity, its bundle and the bans are looked at again on every request. */
-type Entry = { readonly verified: VerifiedCertificate; readonly identity: Identity; readonly commonName: string };
+type Entry = {
+  readonly verified: VerifiedCertificate;
+  readonly identity: Identity;
+  readonly commonName: string;
+  /** The inventory knows it, byte for byte. */
+  readonly recorded: boolean;
+  /** Milliseconds. */
+  readonly admittedAt: number;
+};
 
 type Room = AuthenticatorOptions & {
   readonly verifier: PathVerifier;
@@ -45,6 +53,8 @@ type Room = AuthenticatorOptions & {
 };
 
 const mostCached = 20_000;
+/** A certificate that was replaced meanwhile is noticed in use after this long at the latest. */
+const admittedForMs = 10 * 60_000;
 
 /** Whom no credential makes. */
 const anonymous = Object.freeze<Identity>({
@@ -122,13 +132,21 @@ function fromCache(room: Room, der: Buffer | undefined): Identity | undefined {
 }
 
 /** Why a certificate that was good does not count now; undefined when it does. */
-function problemOf({ ca, bans, clock }: Room, { verified, commonName }: Entry): string | undefined {
+function problemOf(
+  { ca, bans, clock }: Room,
+  { verified, commonName, recorded, admittedAt }: Entry,
+): string | undefined {
   const { ring, facts } = verified;
   const now = clock.now().getTime();
   if (now < verified.notBefore || now > verified.notAfter) {
     return `certificate ${facts.serial} is valid from ${new Date(verified.notBefore).toISOString()} to ${new Date(verified.notAfter).toISOString()}`;
   }
   if (ca.bundle(ring).generation !== verified.generation) return `the bundle of ring ${ring} has changed`;
+  if (Math.abs(now - admittedAt) > admittedForMs) return 'it was admitted a while ago';
+  // Whoever has that key can write any name; what was issued before is known byte for byte, and needs the leaf's own key.
+  const tainted = recorded ? undefined : verified.authorities.find((ski) => ca.isTainted(ski));
+  if (tainted !== undefined)
+    return `the authority ${tainted} is tainted, and certificate ${facts.serial} not in the inventory`;
   const ban = bans.isBanned(ring, facts.serial, commonName);
   return ban === undefined
     ? undefined
@@ -158,11 +176,13 @@ async function admit(room: Room, der: Buffer, chain: readonly Buffer[]): Promise
   }
   const identity = identityOf(verified, record, room.topology);
   const commonName = facts.subject.findLast((attribute) => attribute.oid === '2.5.4.3')?.value ?? '';
-  const entry: Entry = { verified, identity, commonName };
+  const recorded = record !== undefined;
+  const entry: Entry = { verified, identity, commonName, recorded, admittedAt: room.clock.now().getTime() };
   const problem = problemOf(room, entry);
   if (problem !== undefined) throw unauthorized(problem);
   if (record !== undefined) refuseRevoked(record);
   if (record?.first_used_at === null) await recordFirstUse(room, record, room.clock.now().getTime());
+  else if (typeof record?.superseded_at === 'number') await recordUseAgain(room, record);
   return entry;
 }
 

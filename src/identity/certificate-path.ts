@@ -10,6 +10,8 @@ import { RotundaError } from '../errors.js';
 export type VerifiedCertificate = {
   readonly facts: CertificateFacts;
   readonly ring: string;
+  /** SKIs of the authorities above it, the anchor's last. */
+  readonly authorities: readonly string[];
   /** The bundle's generation that it was verified against. */
   readonly generation: number;
   /** When the whole path is valid, both ends included, milliseconds. */
@@ -52,8 +54,9 @@ export function createPathVerifier(ca: Pick<Ca, 'bundle'>, rings: readonly strin
   };
   return {
     verify: (der, chain) => {
-      const { anchor, ...path } = verifyPath(der, chain, (facts) => anchorsOf(facts.authorityKeyId));
-      return { ...path, ring: anchor.ring, generation: anchor.generation };
+      const { anchor, above, ...path } = verifyPath(der, chain, (facts) => anchorsOf(facts.authorityKeyId));
+      const authorities = above.map(({ subjectKeyId }) => subjectKeyId ?? '');
+      return { ...path, ring: anchor.ring, authorities, generation: anchor.generation };
     },
   };
 }

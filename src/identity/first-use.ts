@@ -1,6 +1,7 @@
 import type { Nodes } from '../fleet/types.js';
 import { isBannedNow } from '../store/queries/bans.js';
 import { type CertificateUseRow, markFirstUse } from '../store/queries/certificate-use.js';
+import { settleSuccessor, supersedeEarlier, unsupersede } from '../store/queries/authority-use.js';
 import { findEtcdMember, markMemberJoined } from '../store/queries/etcd.js';
 import type { Store, WriteTx } from '../store/types.js';
 import { unauthorized } from './certificate-path.js';
@@ -25,12 +26,20 @@ async function record(
   const { serial, ring, common_name: commonName, node, cluster, member, token_id: tokenId } = certificate;
   if (await isBannedNow(tx.db, { ring, serial, commonName })) throw unauthorized(`certificate ${serial} is banned`);
   if (!(await markFirstUse(tx.db, serial, now))) return;
+  // One machine holds both: what it had before it presents no more.
+  await supersedeEarlier(tx.db, certificate, now);
+  await settleSuccessor(tx.db, serial, now);
   const rebuilt = tokenId !== null && (await tokens.used(tx, { tokenId, serial, now }));
   const { requester, issued_at: issuedAt } = certificate;
   if (node !== null) await nodes.firstUsed(tx, { node, serial, requester, issuedAt, now, rebuilt });
   if (cluster === null || member === null) return;
   const row = await findEtcdMember(tx.db, cluster, member);
   if (row?.state === 'expected') await markMemberJoined(tx.db, cluster, member, tx.nextRevision());
+}
+
+/** One that was taken for replaced is in use after all: the authority that it is from is still needed. */
+export function recordUseAgain({ store }: Pick<Options, 'store'>, { serial }: CertificateUseRow): Promise<void> {
+  return store.write((tx) => unsupersede(tx.db, serial));
 }
 
 /**

@@ -44,14 +44,20 @@ export const standardHeaderNames: HeaderNames = Object.freeze({
 
 /** The front-proxy ring of this service: its current bundle. */
 export function ringSource(
-  ca: Pick<Ca, 'bundle'>,
+  ca: Pick<Ca, 'bundle' | 'isTainted'>,
   { ring, allowedNames, headerNames }: { ring: string } & Pick<FrontProxyTrust, 'allowedNames' | 'headerNames'>,
 ): FrontProxySource {
   let known: FrontProxyTrust | undefined;
+  let published: readonly CertificateFacts[] | undefined;
   return {
     current: () => {
-      const { anchors: cas } = ca.bundle(ring);
-      if (known?.cas !== cas) known = { origin: `ring ${ring}`, cas, allowedNames, headerNames };
+      const { anchors } = ca.bundle(ring);
+      if (known === undefined || published !== anchors) {
+        published = anchors;
+        // Whoever has a tainted authority's key could be any proxy.
+        const cas = anchors.filter(({ subjectKeyId }) => !ca.isTainted(subjectKeyId ?? ''));
+        known = { origin: `ring ${ring}`, cas, allowedNames, headerNames };
+      }
       return known;
     },
   };

@@ -43,7 +43,11 @@ const discoveryPaths = [
 const publicPaths = ['/version', '/version/', '/healthz', '/livez', '/readyz'];
 
 /** What anybody may fetch: the anchors, which are public. */
-const publicBundles: Rule = { verbs: read, group: native, resources: ['bundles', 'rings/bundle', 'rings/bundles'] };
+const publicBundles: Rule = {
+  verbs: read,
+  group: native,
+  resources: ['bundles', 'rings/bundle', 'rings/bundles', 'keysets/jwks', 'keysets/pem'],
+};
 
 const clusterInfo: Rule = {
   verbs: ['get'],

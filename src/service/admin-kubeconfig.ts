@@ -5,7 +5,8 @@ import { z } from 'zod';
 
 import { clientAuth } from '../ca/x509/usages.js';
 import type { Context } from '../context.js';
-import { factsOfOwn, isAged, issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
+import { factsOfOwn, isAged, issueOwnCertificate, type OwnCertificate, rechained } from './own-certificate.js';
+import { succeeded } from './replaced.js';
 import { readIfThere, writePrivateFile } from './private-file.js';
 
 const organizationOid = '2.5.4.10';
@@ -39,7 +40,8 @@ export function adminKubeconfig(context: Context, options: { forceRenewal: boole
     const text = readIfThere(file);
     const stored = text === undefined ? undefined : credentialOf(text);
     const keep = stored !== undefined && !force && !isDue(context, stored);
-    const credential = keep ? stored : await issue(context);
+    const credential = keep ? rechained(context, context.config.topology.rotunda, stored) : await issue(context);
+    if (!keep && stored !== undefined) await succeeded(context, stored, credential);
     const wanted = render(server, context.ca.bundle(context.config.topology.kubernetesServer).pem, credential);
     force = false;
     if (wanted === text) return false;

@@ -50,7 +50,7 @@ export async function issueOwnCertificate(
     });
   });
   const key = encodePem('PRIVATE KEY', pair.privateKey.export({ format: 'der', type: 'pkcs8' }));
-  return { certificatePem: issued.pem, keyPem: key };
+  return { certificatePem: issued.chainPem, keyPem: key };
 }
 
 function orderFor(key: KeyObject, options: OwnCertificateOptions, now: number): LeafOrder {
@@ -82,8 +82,21 @@ export function factsOfOwn({ certificatePem, keyPem }: OwnCertificate): Certific
   }
 }
 
-/** Whether two thirds of its life are over, or another authority signs for the ring by now. */
+/** The same certificate with what is to be presented behind it now; the very object where nothing changes. */
+export function rechained({ ca }: Pick<Context, 'ca'>, ring: string, own: OwnCertificate): OwnCertificate {
+  const { active, crossPem } = ca.ring(ring);
+  const leaf = new X509Certificate(own.certificatePem);
+  const authority = readCertificate(leaf.raw).authorityKeyId;
+  const certificatePem = encodePem('CERTIFICATE', leaf.raw) + (authority === active.ski ? crossPem : '');
+  return certificatePem === own.certificatePem ? own : { ...own, certificatePem };
+}
+
+/**
+ * Whether two thirds of its life are over, or another authority signs for the ring by now. Never while nothing is signed
+ * there.
+ */
 export function isAged({ ca, clock }: Pick<Context, 'ca' | 'clock'>, ring: string, facts: CertificateFacts): boolean {
+  if (ca.ring(ring).frozen) return false;
   const twoThirds = facts.notBefore + ((facts.notAfter - facts.notBefore) * 2) / 3;
   return clock.now().getTime() >= twoThirds || facts.authorityKeyId !== ca.ring(ring).active.ski;
 }

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { serverAuth } from '../ca/x509/usages.js';
 import type { AltName } from '../ca/x509/types.js';
 import type { Context } from '../context.js';
-import { factsOfOwn, isAged, issueOwnCertificate, type OwnCertificate } from './own-certificate.js';
+import { factsOfOwn, isAged, issueOwnCertificate, type OwnCertificate, rechained } from './own-certificate.js';
+import { replaced } from './replaced.js';
 import { servingNames } from './local-names.js';
 import { readIfThere, writePrivateFile } from './private-file.js';
 
@@ -39,8 +40,17 @@ export async function loadServingCertificate(context: Context): Promise<ServingC
   };
   const renewIfDue = async (): Promise<boolean> => {
     const names = servingNames([...context.config.serving.names, ...context.attachment.servingNames()]);
-    if (current !== undefined && !isDue(context, current, names)) return false;
+    if (current !== undefined && !isDue(context, current, names)) return rechain(current);
+    const before = current;
     current = await issue(names);
+    if (before !== undefined) await replaced(context, before, current);
+    return true;
+  };
+  const rechain = (own: OwnCertificate): boolean => {
+    const wanted = rechained(context, context.config.topology.kubernetesServer, own);
+    if (wanted === own) return false;
+    writePrivateFile(file, wanted.certificatePem + wanted.keyPem);
+    current = wanted;
     return true;
   };
   await renewIfDue();
@@ -67,7 +77,7 @@ function namesKey(names: readonly AltName[]): string {
 }
 
 function splitPem(text: string): OwnCertificate | undefined {
-  const certificate = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n?/.exec(text)?.[0];
+  const certificate = /(?:-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n?)+/.exec(text)?.[0];
   const key = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n?/.exec(text)?.[0];
   return certificate === undefined || key === undefined ? undefined : { certificatePem: certificate, keyPem: key };
 }

@@ -9,6 +9,9 @@ import { adminKubeconfig, type AdminKubeconfig } from './admin-kubeconfig.js';
 import { startCleaning } from './cleaning.js';
 import { startHealthListener } from './health-listener.js';
 import { startMaintenance } from './maintenance.js';
+import { createReplica } from './replica.js';
+import { startRotating } from './rotating.js';
+import { rotationChores } from './rotation-chores.js';
 import { loadServingCertificate, type ServingCertificate } from './serving-certificate.js';
 import { createStoreProbe } from './store-probe.js';
 
@@ -26,6 +29,8 @@ export type Service = {
   readonly healthUrl: string | undefined;
   /** Does what is due now: own certificates, held requests, what a dead replica left undone, cleaning up. */
   maintain(): Promise<void>;
+  /** Takes rotations as far as they go now. */
+  rotate(): Promise<void>;
   /** Drains and stops; resolves when everything is released. */
   stop(): Promise<void>;
 };
@@ -66,6 +71,12 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   }
   const maintenance = startMaintenance(duties(context, { serving, server, admin, url }), context.logger);
   const cleaning = startCleaning(context);
+  const rotating = startRotating(context, createReplica(context), await rotationChores(context, maintenance));
+  const unfollow = ca.onChange(() => {
+    // Clients are asked for certificates of other anchors from the next connection on, whatever certificate is presented.
+    server.present(serving.current());
+    void maintenance.run();
+  });
   // The serving certificate needs another name at once, and a token is to be known to the API server.
   context.attachment.onChange(() => void maintenance.run());
   const anchors = ca.bundle(config.topology.kubernetesServer).anchors;
@@ -75,12 +86,14 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
     pins: anchors.map((anchor) => `sha256:${createHash('sha256').update(anchor.key.spki).digest('hex')}`),
     adminKubeconfig: admin.file,
     healthUrl: probes.url,
+    rotate: () => rotating.run(),
     maintain: async () => {
       await Promise.all([maintenance.run(), cleaning.run()]);
     },
     stop: once(async () => {
       probes.drain();
-      await Promise.all([maintenance.stop(), cleaning.stop()]);
+      unfollow();
+      await Promise.all([maintenance.stop(), cleaning.stop(), rotating.stop()]);
       try {
         await close(server);
       } finally {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
-import type { Bundle } from '../../ca/types.js';
+import type { Bundle, SignedManifest } from '../../ca/types.js';
+import { manifestAlgorithm } from '../../ca/x509/manifest.js';
 import { formatDistinguishedName } from '../../ca/x509/name.js';
 import type { CertificateFacts } from '../../ca/x509/types.js';
 import { encodePem } from '../../ca/x509/pem.js';
@@ -32,7 +33,11 @@ export type BundleBody = {
   readonly generation: number;
   readonly digest: string;
   readonly anchors: readonly AnchorBody[];
+  readonly manifest?: ManifestBody;
 };
+
+/** What the bundle says about itself, and how that is signed. */
+export type ManifestBody = SignedManifest & { readonly algorithm?: string };
 
 export type Representation = {
   readonly contentType: string;
@@ -57,7 +62,15 @@ export function bundleBody(bundle: Bundle): BundleBody {
     generation: bundle.generation,
     digest: bundle.digest,
     anchors: bundle.anchors.map(anchorBody),
+    ...(bundle.manifest === undefined ? {} : { manifest: manifestBody(bundle.anchors, bundle.manifest) }),
   };
+}
+
+/** The algorithm goes with the signer's key, which nearly always is an anchor itself. */
+function manifestBody(anchors: Bundle['anchors'], { text, signature, signedBy }: SignedManifest): ManifestBody {
+  const signer = anchors.find(({ subjectKeyId }) => subjectKeyId === signedBy);
+  const algorithm = signer === undefined ? undefined : manifestAlgorithm(signer.key.type);
+  return { text, signature, signedBy, ...(algorithm === undefined ? {} : { algorithm }) };
 }
 
 function anchorBody(anchor: CertificateFacts): AnchorBody {
@@ -116,7 +129,9 @@ export function answerBundle(
   const { contentType, body, etag } = bundleRepresentation(bundle, request.accept);
   const cacheControl =
     request.byGeneration === true ? 'public, max-age=31536000, immutable' : 'public, max-age=60, stale-if-error=86400';
-  const headers = { etag, 'cache-control': cacheControl, vary: 'Accept' };
+  // Whoever takes PEM cannot see it in there.
+  const generation = String(bundle.generation);
+  const headers = { etag, 'cache-control': cacheControl, vary: 'Accept', 'rotunda-bundle-generation': generation };
   if (matchesEtag(request.ifNoneMatch, etag)) return { status: 304, headers, body: '' };
   return { status: 200, headers: { ...headers, 'content-type': contentType }, body };
 }

@@ -13,6 +13,7 @@ import { etcdClusterRoutes } from './etcd-clusters.js';
 import { etcdMemberRoutes } from './etcd-members.js';
 import { keepIdempotent } from './idempotency.js';
 import { answerUnknownRoutes } from './not-found.js';
+import { keySetRoutes } from './key-sets.js';
 import { nodeImportRoutes } from './node-imports.js';
 import { nodeRoutes } from './nodes.js';
 import { renderProblem } from './problem.js';
@@ -36,6 +37,7 @@ const nouns: readonly Routes[] = [
   nodeImportRoutes,
   etcdClusterRoutes,
   etcdMemberRoutes,
+  keySetRoutes,
   attachmentRoutes,
   whoamiRoutes,
 ];

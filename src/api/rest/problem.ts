@@ -3,6 +3,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 
 import { type CauseReason, type ErrorCode, errorCatalogue, RotundaError } from '../../errors.js';
+import { type BundleBody, bundleBody } from '../public/bundle.js';
 import type { fieldErrorSchema, problemSchema } from './schemas.js';
 
 type Problem = z.output<typeof problemSchema>;
@@ -25,8 +26,8 @@ export function renderProblem(error: unknown, request: FastifyRequest, reply: Fa
 }
 
 /** The problem details of one error. */
-export function problemOf(error: RotundaError): Problem {
-  const { causes, hint, object } = error.details;
+export function problemOf(error: RotundaError): Problem & { bundle?: BundleBody } {
+  const { causes, hint, object, bundle } = error.details;
   const entry = errorCatalogue[error.code];
   return {
     type: `urn:rotunda:problem:${error.code}`,
@@ -37,6 +38,7 @@ export function problemOf(error: RotundaError): Problem {
     ...(hint === undefined ? {} : { hint }),
     ...instanceOf(object),
     ...(causes === undefined || causes.length === 0 ? {} : { errors: causes.map(fieldErrorOf) }),
+    ...(bundle === undefined ? {} : { bundle: bundleBody(bundle) }),
   };
 }
 

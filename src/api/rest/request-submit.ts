@@ -6,8 +6,10 @@ import type { Decision, RequestDraft } from '../../csr/types.js';
 import { RotundaError } from '../../errors.js';
 import { negotiate, pemChainType } from './accept.js';
 import type { RestApp } from './app.js';
+import { largestGeneration } from './bundle-waiting.js';
+import { bundleSchema } from './bundles.js';
 import { requestSchema, requestViewer, type RequestView } from './request-view.js';
-import { json, jsonOrPem, nameText, problems, text } from './schemas.js';
+import { defined, json, jsonOrPem, nameText, problems, problemSchema, text } from './schemas.js';
 
 /** What a request says, without its name. */
 export const requestDraft = {
@@ -35,10 +37,33 @@ const draftSchema = z
   .strictObject({
     ...requestDraft,
     name: nameText.optional().meta({ description: 'Name of the request; made up when left out' }),
+    bundleGeneration: z.number().int().min(0).max(largestGeneration).optional().meta({
+      description: "Generation of the bundle of the profile's ring that the certificate's user verifies with",
+    }),
+    bundleDigest: z
+      .string()
+      .regex(/^sha256:[0-9a-f]{64}$/, 'must be sha256: and 64 lower-case hex digits')
+      .optional()
+      .meta({ description: 'Digest of that bundle, which then must be the one that was published' }),
+  })
+  .refine(({ bundleGeneration, bundleDigest }) => bundleDigest === undefined || bundleGeneration !== undefined, {
+    path: ['bundleGeneration'],
+    message: 'is needed beside bundleDigest',
   })
   .meta({ id: 'RequestDraft', description: 'A certificate signing request to submit' });
 
 type Draft = z.output<typeof draftSchema>;
+
+const staleAnswer = {
+  description: 'The name is taken; or, `stale-bundle`, the caller holds another bundle than the ring asks of who joins',
+  content: {
+    'application/problem+json': {
+      schema: problemSchema
+        .extend({ bundle: bundleSchema.optional().meta({ description: 'The current one, with `stale-bundle`' }) })
+        .meta({ id: 'StaleBundleProblem', description: 'Problem details with what the caller has to hold' }),
+    },
+  },
+};
 
 const access = { verb: 'create', group: 'certificates.k8s.io', resource: 'certificatesigningrequests' };
 
@@ -57,6 +82,7 @@ export function submitRoute(app: RestApp, { requests, config }: Context): void {
         response: {
           201: jsonOrPem('Issued', requestSchema),
           202: json('Held or pending: `message` says what it waits for', requestSchema),
+          409: staleAnswer,
           ...problems,
         },
       },
@@ -64,7 +90,10 @@ export function submitRoute(app: RestApp, { requests, config }: Context): void {
     async (request, reply) => {
       const format = negotiate(request.headers.accept);
       const usages = request.body.usages ?? usagesOf(config.profiles, request.body.signerName);
-      const submitted = await requests.submit(request.identity, draftOf(request.body, usages));
+      const { bundleGeneration, bundleDigest } = request.body;
+      const bundle = defined({ generation: bundleGeneration, digest: bundleDigest });
+      const draft = { ...draftOf(request.body, usages), bundle };
+      const submitted = await requests.submit(request.identity, draft);
       const settled = await submitted.settled;
       return answer(reply, format, withDecision(requestView(settled.request), settled.decision));
     },

@@ -13,6 +13,11 @@ const ringSchema = z
     epoch: z.number().int().meta({ description: 'Counts changes of the signing authority' }),
     activeAuthority: z.string().meta({ description: 'Subject key identifier of the authority that signs' }),
     subject: z.string().meta({ description: 'Subject of that authority, RFC 4514' }),
+    frozen: z.boolean().meta({ description: "Nothing is signed: the key may be somebody else's too" }),
+    joinFloor: z.number().int().meta({
+      description: 'The bundle generation that a request has to state at least; 0 while none is asked for',
+    }),
+    joinsHeld: z.boolean().meta({ description: 'Whoever cannot say which bundle it holds has to wait' }),
   })
   .meta({ id: 'Ring', description: 'A trust domain' });
 
@@ -53,6 +58,7 @@ export function ringRoutes(app: RestApp, { ca }: Context): void {
 }
 
 function viewOf(ring: Ring): RingView {
-  const { name, generation, epoch, active } = ring;
-  return { name, generation, epoch, activeAuthority: active.ski, subject: active.subject };
+  const { name, generation, epoch, active, frozen, joinFloor, joinsHeld } = ring;
+  const { ski: activeAuthority, subject } = active;
+  return { name, generation, epoch, activeAuthority, subject, frozen, joinFloor, joinsHeld };
 }

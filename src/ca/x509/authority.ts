@@ -16,12 +16,14 @@ export type AuthorityCertificateSpec = {
   /** Milliseconds; whole seconds are encoded. */
   readonly notBefore: number;
   readonly notAfter: number;
-  /** Signs a TBSCertificate with the key's own algorithm (`signatureAlgorithmOf`); ECDSA signatures as DER. */
+  /** Another authority that vouches for this one; itself when left out. */
+  readonly issuer?: Pick<IssuerInfo, 'subjectDer' | 'ski' | 'keyType'>;
+  /** Signs a TBSCertificate with the issuer's own algorithm (`signatureAlgorithmOf`); ECDSA signatures as DER. */
   readonly sign: (tbs: Buffer) => Promise<Buffer> | Buffer;
 };
 
-/** A cross-certificate must fit below an authority. */
-const PATH_LENGTH = 1;
+/** A cross-certificate must fit below an authority, and has leaves below itself alone. */
+const PATH_LENGTH = { own: 1, cross: 0 } as const;
 
 /** What the generator needs to know of a key; it never holds one. */
 const generatorAlgorithms = {
@@ -34,9 +36,11 @@ const generatorAlgorithms = {
 } as const;
 
 /**
- * The self-signed certificate of an authority, DER: keyUsage digitalSignature, keyCertSign and cRLSign (critical),
- * basicConstraints CA with path length 1 (critical), and a key identifier that is the SHA-1 of the public key (RFC 5280
- * section 4.2.1.2, method 1) as subject and as authority. Throws `invalid` for a serial or validity that cannot be.
+ * A certificate of an authority, DER, self-signed or by another authority: keyUsage digitalSignature, keyCertSign and
+ * cRLSign (critical), basicConstraints CA (critical) with path length 1, or 0 where another one signs, the SHA-1 of the
+ * public key (RFC 5280 section 4.2.1.2, method 1) as subject key identifier, and the issuer's as authority key
+ * identifier, without issuer and serial: those would bind it to one certificate of the issuer. Throws `invalid` for a
+ * serial or validity that cannot be.
  */
 export async function buildAuthorityCertificate(spec: AuthorityCertificateSpec): Promise<Buffer> {
   checkSpec(spec);
@@ -44,21 +48,22 @@ export async function buildAuthorityCertificate(spec: AuthorityCertificateSpec):
   // The Name constructor interprets its text form; DER is taken as it is.
   const name = new x509.Name(encodeName(subject));
   const keyId = keyIdentifier(spec.spki).toString('hex');
+  const { issuer } = spec;
   const tbs = await encodeTbs(spec, {
     serialNumber: spec.serial.toString('hex'),
     subject: name,
-    issuer: name,
+    issuer: issuer === undefined ? name : new x509.Name(issuer.subjectDer),
     notBefore: wholeSeconds(spec.notBefore),
     notAfter: wholeSeconds(spec.notAfter),
     publicKey: new x509.PublicKey(spec.spki),
     extensions: [
       new x509.Extension(extensionOids.keyUsage, true, encodeKeyUsage(['digitalSignature', 'keyCertSign', 'cRLSign'])),
-      new x509.BasicConstraintsExtension(true, PATH_LENGTH, true),
+      new x509.BasicConstraintsExtension(true, issuer === undefined ? PATH_LENGTH.own : PATH_LENGTH.cross, true),
       new x509.SubjectKeyIdentifierExtension(keyId, false),
-      new x509.AuthorityKeyIdentifierExtension(keyId, false),
+      new x509.AuthorityKeyIdentifierExtension(issuer === undefined ? keyId : issuer.ski.toString('hex'), false),
     ],
   });
-  return assembleCertificate(tbs, await spec.sign(tbs), spec.keyType);
+  return assembleCertificate(tbs, await spec.sign(tbs), issuer?.keyType ?? spec.keyType);
 }
 
 /** SHA-1 of the subjectPublicKey's bits (RFC 5280 section 4.2.1.2, method 1): a name, not a signature. */
@@ -76,7 +81,7 @@ type GeneratorParams = Omit<Parameters<typeof x509.X509CertificateGenerator.crea
  * be where no CryptoKey can hold it, and the generator's own way of writing ECDSA signatures is not needed.
  */
 async function encodeTbs(spec: AuthorityCertificateSpec, params: GeneratorParams): Promise<Buffer> {
-  const algorithm = generatorAlgorithms[spec.keyType];
+  const algorithm = generatorAlgorithms[spec.issuer?.keyType ?? spec.keyType];
   let tbs: Buffer | undefined;
   const sign = (_algorithm: unknown, _key: unknown, data: ArrayBuffer): Promise<ArrayBuffer> => {
     tbs = Buffer.from(new Uint8Array(data));

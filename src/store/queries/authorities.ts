@@ -1,8 +1,9 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Insertable, Kysely, Selectable } from 'kysely';
 
 import type { Schema } from '../schema.js';
 
 export type AuthorityRow = Selectable<Schema['authorities']>;
+export type NewAuthorityRow = Insertable<Schema['authorities']>;
 export type AuthorityCertificateRow = Selectable<Schema['authority_certificates']>;
 
 /** Every authority of every ring, oldest first. There are a few per ring, destroyed ones included. */
@@ -23,7 +24,7 @@ export function findAuthorityCertificates(
   return db.selectFrom('authority_certificates').selectAll().where('fingerprint', 'in', fingerprints).execute();
 }
 
-export async function insertAuthority(db: Kysely<Schema>, row: AuthorityRow): Promise<void> {
+export async function insertAuthority(db: Kysely<Schema>, row: NewAuthorityRow): Promise<void> {
   await db.insertInto('authorities').values(row).execute();
 }
 

@@ -1,8 +1,9 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Insertable, Kysely, Selectable } from 'kysely';
 
 import type { Schema } from '../schema.js';
 
 export type BundleRow = Selectable<Schema['bundles']>;
+export type NewBundleRow = Insertable<Schema['bundles']>;
 
 /** The current bundle of every ring. */
 export function listCurrentBundles(db: Kysely<Schema>): Promise<BundleRow[]> {
@@ -25,6 +26,6 @@ export function findBundle(db: Kysely<Schema>, ring: string, generation: number)
     .executeTakeFirst();
 }
 
-export async function insertBundle(db: Kysely<Schema>, row: BundleRow): Promise<void> {
+export async function insertBundle(db: Kysely<Schema>, row: NewBundleRow): Promise<void> {
   await db.insertInto('bundles').values(row).execute();
 }

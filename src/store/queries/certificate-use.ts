@@ -18,6 +18,7 @@ export type CertificateUseRow = Pick<
   | 'issued_at'
   | 'first_used_at'
   | 'revoked_at'
+  | 'superseded_at'
 >;
 
 const columns = [
@@ -34,6 +35,7 @@ const columns = [
   'issued_at',
   'first_used_at',
   'revoked_at',
+  'superseded_at',
 ] as const;
 
 const bySerial = prepared((db, parameters: { serial: string }) =>

@@ -33,6 +33,8 @@ const insert = insertRow('certificates', [
   'first_used_at',
   'revoked_at',
   'revocation_reason',
+  'renew_from',
+  'renew_until',
 ]);
 
 const insertNames = insertRows('certificate_names', ['serial', 'kind', 'value']);

@@ -17,12 +17,27 @@ const intend = prepared(
     select ${text(p.serial)}, ${text(p.ring)}, ${text(p.ski)}, ${integer(p.epoch)}, ${text(p.profile)},
       ${text(p.subject)}, ${text(p.names)}, ${text(p.key_id)}, ${integer(p.not_before)}, ${integer(p.not_after)},
       ${text(p.requester)}, ${text(p.request_name)}, ${text(p.request_uid)}, ${text(p.state)}, ${integer(p.created_at)}
-    from rings where name = ${p.ring} and epoch = ${p.epoch} and active_ski = ${p.ski}`,
+    from rings where name = ${p.ring} and epoch = ${p.epoch} and active_ski = ${p.ski} and frozen = 0`,
 );
 
 /** Inserts the row if `ring` still signs with `ski` in `epoch`; answers whether it did. Fails on a serial that is taken. */
 export async function insertLedger(db: Kysely<Schema>, row: NewLedgerRow): Promise<boolean> {
   return (await intend.run(db, row)) === 1;
+}
+
+const intendCanary = prepared(
+  (_db, p: NewLedgerRow) => sql<never>`
+    insert into ledger (serial, ring, ski, epoch, profile, subject, names, key_id, not_before, not_after, requester,
+      request_name, request_uid, state, created_at)
+    select ${text(p.serial)}, ${text(p.ring)}, ${text(p.ski)}, ${integer(p.epoch)}, ${text(p.profile)},
+      ${text(p.subject)}, ${text(p.names)}, ${text(p.key_id)}, ${integer(p.not_before)}, ${integer(p.not_after)},
+      ${text(p.requester)}, ${text(p.request_name)}, ${text(p.request_uid)}, ${text(p.state)}, ${integer(p.created_at)}
+    from authorities where ski = ${p.ski} and ring = ${p.ring} and tainted = 0 and sealed = 0 and state <> 'destroyed'`,
+);
+
+/** As insertLedger, for any authority whose key is there and was never anybody else's. */
+export async function insertCanaryLedger(db: Kysely<Schema>, row: NewLedgerRow): Promise<boolean> {
+  return (await intendCanary.run(db, row)) === 1;
 }
 
 const move = prepared((db, p: { serial: string; state: LedgerRow['state'] }) =>

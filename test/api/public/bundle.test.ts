@@ -100,7 +100,12 @@ describe('a bundle', () => {
     const again = answerBundle(bundle, { ifNoneMatch: `"older", W/${fresh.headers['etag'] ?? ''}` });
     expect(again).toEqual({
       status: 304,
-      headers: { etag: fresh.headers['etag'], vary: 'Accept', 'cache-control': fresh.headers['cache-control'] },
+      headers: {
+        etag: fresh.headers['etag'],
+        vary: 'Accept',
+        'cache-control': fresh.headers['cache-control'],
+        'rotunda-bundle-generation': '7',
+      },
       body: '',
     });
     expect(answerBundle(bundle, { accept: 'text/plain', ifNoneMatch: fresh.headers['etag'] }).status).toBe(200);

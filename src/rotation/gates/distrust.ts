@@ -1,0 +1,94 @@
+import type { Blocker, CopyFact, Facts, PinFact, VerifierClassFact, VerifierFact } from '../types.js';
+import { blockedBy, type Check, iso, passed } from './gate.js';
+
+/** Join commands that name the old authority alone: whoever uses one once it is gone is turned away. */
+export function pinChecks(pins: readonly PinFact[]): Check[] {
+  return pins.map(({ name, expiresAt }) =>
+    blockedBy({
+      subject: `token/${name}`,
+      kind: 'pin',
+      requirement: 'a join command that was given out with it names the pin of the old authority alone',
+      lastEvidence: expiresAt === undefined ? 'it never expires' : `it expires ${iso(expiresAt)}`,
+      since: undefined,
+      remedies: [`rotunda token revoke ${name}, and give out another join command`, 'wait until it has expired'],
+    }),
+  );
+}
+
+/**
+ * What taking an anchor out of a bundle does not end: connections that were authenticated before, and copies that
+ * somebody else keeps. `at` is when the bundle without it was published.
+ */
+export function removalChecks(facts: Facts, at: number, generation: number): Check[] {
+  return [
+    ...facts.classes.filter(({ streams }) => streams).map((found) => streamCheck(found, facts, at)),
+    ...facts.copies.map((copy) => copyCheck(copy, generation)),
+  ];
+}
+
+function streamCheck(found: VerifierClassFact, { verifiers, ring }: Facts, at: number): Check {
+  if ((found.streamsEndedAt ?? 0) >= at) return passed();
+  const members = verifiers.filter((verifier) => verifier.class === found.class);
+  const open = members.filter((verifier) => !(streamsBegan(verifier) >= at));
+  if (members.length > 0 && open.length === 0) return passed(members.length);
+  if (members.length === 0) return passed(0);
+  return blockedBy(...open.map((verifier) => streamBlocker(verifier, found, ring.name)));
+}
+
+/** When the oldest connection that may still be open began: a process that was started since has none before. */
+function streamsBegan({ streamsSince, evidence, acknowledgedAt }: VerifierFact): number {
+  return streamsSince ?? (evidence === 'restart' ? (acknowledgedAt ?? 0) : Number.NaN);
+}
+
+function streamBlocker({ name, streamsSince }: VerifierFact, found: VerifierClassFact, ring: string): Blocker {
+  return {
+    subject: name,
+    kind: 'consumer',
+    requirement: 'its watches that were opened under the old authority have to end: they outlive its removal',
+    lastEvidence:
+      streamsSince === undefined ? 'how old its connections are is not seen' : `its oldest began ${iso(streamsSince)}`,
+    since: streamsSince,
+    remedies: [
+      `restart it; then rotunda consumer acknowledge ${name} --ring ${ring}`,
+      `rotunda attestation create --ring ${ring} --class ${found.class} --statement streams-ended --reason TEXT`,
+    ],
+  };
+}
+
+function copyCheck(copy: CopyFact, generation: number): Check {
+  if (copy.generation !== undefined && !copy.holdsOld && copy.generation >= generation) return passed();
+  const lastEvidence =
+    copy.generation === undefined
+      ? 'it cannot be read from here'
+      : copy.holdsOld
+        ? 'it still holds the old authority'
+        : `it holds bundle ${String(copy.generation)}`;
+  const requirement = `the copy has to follow bundle ${String(generation)}: who reads it goes on believing the old authority`;
+  return blockedBy({
+    subject: copy.name,
+    kind: 'copy',
+    requirement,
+    lastEvidence,
+    since: undefined,
+    remedies: [copy.remedy],
+  });
+}
+
+/** Where a verifier can be asked: the old authority's certificates are turned away there. */
+export function refusalChecks({ probes }: Facts, old: string, since: number): Check[] {
+  return probes
+    .filter(({ kind, key }) => kind === 'refuses' && key === old)
+    .map(({ consumer, endpoint, outcome, at }) => {
+      if (outcome === 'yes' && at >= since) return passed();
+      const seen =
+        outcome === 'no' ? 'it took one' : outcome === 'yes' ? 'it refused one, before' : 'it was not reached';
+      return blockedBy({
+        subject: consumer,
+        kind: 'probe',
+        requirement: `${endpoint} has to refuse a certificate of the old authority`,
+        lastEvidence: `${seen} at ${iso(at)}`,
+        since: at,
+        remedies: ['see that it loads the bundle; the next probe looks again'],
+      });
+    });
+}

@@ -1,0 +1,219 @@
+import type { EvidenceKind, Facts, Gate, Rotation, RotationState } from '../types.js';
+import { drainChecks } from './drain.js';
+import { pinChecks, refusalChecks, removalChecks } from './distrust.js';
+import { blockedBy, type Check, gateOf, iso, notBefore, passed } from './gate.js';
+import { algorithmChecks, generationOf, trustChecks } from './trust.js';
+
+export type GateFunction = (rotation: Rotation, facts: Facts) => Gate;
+
+/** A successor can be published now: it is what it has to be, the window is open, and no other ring needs restarts. */
+export const startGate: GateFunction = (rotation, facts) =>
+  gateOf('start', [...preflightChecks(facts), ...windowChecks(facts), ...restartChecks(facts)]);
+
+/** G1: every verifier has loaded the bundle that holds both, and caches have had their time. */
+export const trustGate: GateFunction = (rotation, facts) => {
+  const state = rotation.state === 'retrusting' ? 'retrusting' : 'trusting';
+  const generation = generationOf(rotation, state);
+  // Who knows the old authority alone can verify what the new one issues as long as chains carry the cross-certificate;
+  // once a bundle without the old one was out, a joiner may hold that.
+  const joiners = !rotation.crossSigned || state === 'retrusting';
+  return gateOf('trust', [
+    ...trustChecks(facts, { generation, joiners, clean: false }),
+    ...algorithmChecks(facts),
+    ...soakChecks(rotation, facts, state, facts.timing.trustSoak, 'caches have to have seen the bundle'),
+    ...validChecks(facts),
+  ]);
+};
+
+/** G2: where anybody can be asked, certificates of the new authority are taken. */
+export const canaryGate: GateFunction = (rotation, facts) =>
+  gateOf('canary', [
+    ...acceptanceChecks(facts, rotation.newKey, rotation.marks.canary?.at ?? 0),
+    ...soakChecks(rotation, facts, 'canary', facts.timing.canarySoak, 'canaries have to have sung'),
+  ]);
+
+/** G3: nothing in use was issued by the old authority. */
+export const drainGate: GateFunction = (rotation, facts) =>
+  rotation.kind === 'keys'
+    ? gateOf('drain', [
+        notBefore(
+          (rotation.marks.issuing?.at ?? 0) + facts.timing.longestToken,
+          facts.now,
+          'the last token of the old key has to have expired',
+        ),
+      ])
+    : gateOf('drain', drainChecks(facts, facts.oldUse, rotation.oldKey));
+
+/** The way back: nothing in use was issued by the new authority. */
+export const returnGate: GateFunction = (rotation, facts) =>
+  gateOf('drain', drainChecks(facts, facts.newUse, rotation.newKey));
+
+/** Before the old authority is taken out: a person said so or enough time has passed, and nothing rests on it. */
+export const approvalGate: GateFunction = (rotation, facts) => {
+  const { now, timing } = facts;
+  const approved = rotation.advanced === 'drained';
+  const soak = rotation.stateSince + timing.drainSoak;
+  return gateOf('approval', [
+    approved
+      ? passed()
+      : notBefore(soak, now, 'nothing may have needed the old authority for a while, or an operator advances'),
+    ...(rotation.kind === 'keys' ? [] : drainChecks(facts, facts.oldUse, rotation.oldKey)),
+    ...pinChecks(facts.pins),
+    ...windowChecks(facts),
+    ...restartChecks(facts),
+  ]);
+};
+
+/** G4: every verifier has dropped the old authority, and nothing goes on believing it. */
+export const distrustGate: GateFunction = (rotation, facts) => {
+  const generation = generationOf(rotation, 'distrusting');
+  const at = rotation.marks.distrusting?.at ?? 0;
+  return gateOf('distrust', [
+    ...trustChecks(facts, { generation, joiners: true, clean: true }),
+    ...(rotation.kind === 'planned' ? refusalChecks(facts, rotation.oldKey, at) : []),
+    ...(rotation.kind === 'planned' ? removalChecks(facts, at, generation) : []),
+  ]);
+};
+
+/** G5: the old key has been put away long enough to be erased, and an operator agrees. */
+export const coolingGate: GateFunction = (rotation, facts) => {
+  const at = (rotation.marks.cooling?.at ?? rotation.stateSince) + facts.timing.cooling;
+  return gateOf('cooling', [
+    notBefore(at, facts.now, 'the old key stays for a way back'),
+    rotation.advanced === 'cooling' || facts.timing.destroyKeys === 'automatic'
+      ? passed()
+      : operatorCheck(rotation, 'erase the old key for good'),
+  ]);
+};
+
+/** Emergency: whether to begin with re-issuing. */
+export const spreadGate: GateFunction = (rotation, facts) => {
+  const generation = generationOf(rotation, 'spreading');
+  const { deadline = 0, preference } = rotation.options;
+  const half = rotation.startedAt + (deadline - rotation.startedAt) / 2;
+  if (preference === 'security-first' || rotation.advanced === 'spreading' || facts.now >= half)
+    return gateOf('spread', [passed()]);
+  return gateOf('spread', trustChecks(facts, { generation, joiners: true, clean: false }));
+};
+
+/** Emergency: stragglers are cut off at the deadline, or when there are none left. */
+export const cutGate: GateFunction = (rotation, facts) => {
+  const { deadline = 0 } = rotation.options;
+  if (facts.now >= deadline || rotation.advanced === 'reissuing') return gateOf('cut', [passed()]);
+  const gate = gateOf('cut', drainChecks(facts, facts.oldUse, rotation.oldKey));
+  return gate.passes ? gate : { ...gate, opensAt: deadline };
+};
+
+/** Emergency: whoever is there has dropped the old authority, and its open connections with it. */
+export const recoverGate: GateFunction = (rotation, facts) => {
+  if (rotation.advanced === rotation.state) return gateOf('recover', [passed()]);
+  const generation = generationOf(rotation, 'cut');
+  const at = rotation.marks.cut?.at ?? 0;
+  return gateOf('recover', [
+    ...trustChecks(facts, { generation, joiners: true, clean: false }),
+    ...removalChecks(facts, at, generation),
+  ]);
+};
+
+/** Emergency: who was left behind has come back, or its certificates have expired. */
+export const recoveredGate: GateFunction = (rotation, facts) =>
+  rotation.advanced === rotation.state
+    ? gateOf('recover', [passed()])
+    : gateOf('recover', drainChecks(facts, facts.oldUse, rotation.oldKey));
+
+export const openGate: GateFunction = () => gateOf('start', [passed()]);
+
+/** Signing keys are born and used elsewhere: somebody says that the new one is in use. */
+export const keySwitchGate: GateFunction = (rotation, facts) => {
+  const trust = trustGate(rotation, facts);
+  if (rotation.advanced === 'trusting') return trust;
+  const operator = operatorCheck(rotation, 'let the API servers sign with the new key');
+  return {
+    ...trust,
+    passes: false,
+    blockers: [...trust.blockers, ...operator.blockers],
+    blocked: trust.blocked + 1,
+    required: trust.required + 1,
+  };
+};
+
+function preflightChecks({ preflight }: Facts): Check[] {
+  return preflight.map((problem) =>
+    blockedBy({
+      subject: 'the new authority',
+      kind: 'authority',
+      requirement: 'has to be fit to be published',
+      lastEvidence: problem,
+      since: undefined,
+      remedies: ['rotunda rotation rollback, and start another'],
+    }),
+  );
+}
+
+function windowChecks({ window, now }: Facts): Check[] {
+  if (window.open) return [passed()];
+  if (window.next !== undefined) return [notBefore(window.next, now, 'the next maintenance window has to open')];
+  const remedies = ['rotation.windows in the configuration'];
+  const text = { requirement: 'a maintenance window has to open', lastEvidence: 'none ever opens' };
+  return [blockedBy({ subject: 'time', kind: 'time', ...text, since: undefined, remedies })];
+}
+
+function restartChecks({ restarting }: Facts): Check[] {
+  if (restarting === undefined) return [passed()];
+  return [
+    blockedBy({
+      subject: restarting,
+      kind: 'operator',
+      requirement: 'one rotation at a time may need restarts',
+      lastEvidence: `${restarting} is in such a phase`,
+      since: undefined,
+      remedies: [`wait for it: rotunda rotation explain ${restarting}`],
+    }),
+  ];
+}
+
+function soakChecks(
+  rotation: Rotation,
+  facts: Facts,
+  state: RotationState,
+  soak: number,
+  requirement: string,
+): Check[] {
+  return [notBefore((rotation.marks[state]?.at ?? rotation.stateSince) + soak, facts.now, requirement)];
+}
+
+/** A verifier whose clock is behind by as much as is allowed must find the new authority valid. */
+function validChecks({ new: next, timing, now }: Facts): Check[] {
+  if (next === undefined) return [];
+  return [notBefore(next.notBefore + timing.longestSkew, now, 'the new authority has to be valid by every clock')];
+}
+
+function acceptanceChecks({ probes, verifiers }: Facts, key: string, since: number): Check[] {
+  const asked = probes.filter((probe) => probe.kind === 'accepts' && probe.key === key);
+  const text = {
+    kind: 'probe' as const,
+    since: undefined,
+    remedies: ['see that it loads the bundle; the next probe looks again'],
+  };
+  if (asked.length === 0) {
+    if (verifiers.some(({ evidence }) => evidence !== undefined && byHandshake.includes(evidence))) return [passed()];
+    const requirement = 'somebody has to have taken a certificate of the new authority';
+    const remedies = ['rotunda consumer register NAME --endpoint HOST:PORT lets it be probed'];
+    return [blockedBy({ ...text, subject: 'probes', requirement, lastEvidence: 'nothing was probed yet', remedies })];
+  }
+  return asked.map(({ consumer, endpoint, outcome, at }) => {
+    if (outcome === 'yes' && at >= since) return passed();
+    const seen = outcome === 'yes' ? 'it took one, before' : outcome === 'no' ? 'it refused one' : 'it was not reached';
+    const requirement = `${endpoint} has to take a certificate of the new authority`;
+    return blockedBy({ ...text, subject: consumer, requirement, lastEvidence: `${seen} at ${iso(at)}`, since: at });
+  });
+}
+
+/** Evidence that is a certificate of the new authority, verified. */
+const byHandshake: readonly EvidenceKind[] = ['canary-probe', 'reverse-handshake', 'in-process'];
+
+function operatorCheck({ id }: Rotation, requirement: string): Check {
+  const remedies = [`rotunda rotation advance ${id}`];
+  const text = { requirement, lastEvidence: 'no operator has said so', since: undefined };
+  return blockedBy({ subject: 'operator', kind: 'operator', ...text, remedies });
+}

@@ -1,0 +1,12 @@
+import type { Draw } from '../choice.js';
+
+/** A sequence that is the same for the same seed (mulberry32): for figures that can be had again, and nothing else. */
+export function seeded(seed: number): Draw {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

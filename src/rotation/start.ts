@@ -1,0 +1,99 @@
+import { RotundaError } from '../errors.js';
+import { countRotations, insertRotation, listRunningRotations } from '../store/queries/rotations.js';
+import type { Store, WriteTx } from '../store/types.js';
+import type { MachineParts } from './machine.js';
+import { rotationRow, toRotation } from './rows.js';
+import type { EffectKind } from './transitions.js';
+import type { Rotation, RotationKind, RotationOptions } from './types.js';
+import { noteEvent, scheduleEffects } from './writing.js';
+
+export type StartRequest = {
+  readonly ring: string;
+  readonly kind: RotationKind;
+  readonly policy: Rotation['policy'];
+  readonly crossSign: boolean;
+  readonly options: RotationOptions;
+  readonly reason: string;
+};
+
+export type StartParts = MachineParts & {
+  /** Reads who is known to be there by other ways, and gives what makes consumers of them: nobody is left out of the gates. */
+  readonly known: () => Promise<(tx: WriteTx) => Promise<void>>;
+};
+
+const onDeclared: readonly EffectKind[] = ['published-objects', 'notify'];
+
+/**
+ * Makes the next authority of a ring and stores it with the rotation that it is for. Nothing is published yet; in an
+ * emergency the ring is frozen with it. Throws 'conflict' while another rotation of the ring runs, 'not-found', 'invalid'.
+ */
+export async function start(parts: StartParts, request: StartRequest, actor: string): Promise<Rotation> {
+  const { store, clock } = parts;
+  await refuseSecond(parts, request.ring);
+  const domain = parts.facts.domain(request.kind);
+  const { ring, kind, options } = request;
+  const before = await domain.facts(store.db, { ring, oldKey: '', newKey: '', now: clock.now().getTime() });
+  const crossSign = request.crossSign && kind === 'planned';
+  const made = await domain.successor(ring, { ...options, crossSign, sameKey: kind === 'reissue' });
+  const oldKey = before.ring.active;
+  const change = kind === 'emergency' ? { ring, epoch: before.ring.epoch, frozen: true, taint: oldKey } : undefined;
+  const prepared = change && (await domain.prepare(change));
+  const registerKnown = await parts.known();
+  const rotation = await store.write(async (tx) => {
+    const now = clock.now().getTime();
+    const id = `${ring}-${String((await countRotations(tx.db, ring)) + 1)}`;
+    const draft = firstRow(request, {
+      id,
+      oldKey,
+      newKey: made.key,
+      epoch: before.ring.epoch,
+      generation: before.ring.generation,
+      now,
+      actor,
+    });
+    const row = { ...draft, crossSigned: made.crossSigned, epoch: draft.epoch + (prepared === undefined ? 0 : 1) };
+    await made.store(tx, now);
+    if (prepared !== undefined && !(await prepared.apply(tx, now))) throw moved(ring);
+    await registerKnown(tx);
+    await insertRotation(tx.db, rotationRow(row));
+    await scheduleEffects(tx, row, kind === 'emergency' ? onDeclared : ['notify'], now);
+    await noteEvent(parts, tx, {
+      rotation: row,
+      kind: 'operator',
+      from: row.state,
+      at: now,
+      actor,
+      detail: { verb: 'start', kind, reason: request.reason, successor: made.key },
+    });
+    return row;
+  });
+  await domain.reload();
+  return rotation;
+}
+
+function firstRow(
+  { ring, kind, policy, options, reason }: StartRequest,
+  known: { id: string; oldKey: string; newKey: string; epoch: number; generation: number; now: number; actor: string },
+): Rotation {
+  const { id, oldKey, newKey, epoch, generation, now, actor } = known;
+  const state = kind === 'emergency' ? 'declared' : 'staged';
+  return {
+    ...{ id, ring, kind, state, version: 1, epoch, paused: false, back: false, policy, crossSigned: false },
+    ...{ oldKey, newKey, advanced: undefined, disagreement: undefined, options, reason, startedBy: actor },
+    ...{ marks: { [state]: { at: now, generation } }, startedAt: now, stateSince: now, finishedAt: undefined },
+  };
+}
+
+/** Throws 'conflict' while a rotation of the ring runs. */
+export async function refuseSecond({ store }: { readonly store: Pick<Store, 'db'> }, ring: string): Promise<void> {
+  const running = (await listRunningRotations(store.db)).find((row) => row.ring === ring);
+  if (running === undefined) return;
+  const { id, state } = toRotation(running);
+  throw new RotundaError('conflict', `the ring ${ring} is being rotated: ${id} is ${state}`, {
+    hint: `rotunda rotation explain ${id} shows what it waits for; a key that is somebody else's too is declared with rotunda rotation start ${ring} --emergency`,
+  });
+}
+
+function moved(ring: string): RotundaError {
+  return new RotundaError('conflict', `the ring ${ring} was changed meanwhile; try again`);
+}

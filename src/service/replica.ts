@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+
+import type { Context } from '../context.js';
+import { ringsOfClass } from '../fleet/consumers/classes.js';
+import { endConsumer } from '../store/queries/replicas.js';
+
+/** A replica that says nothing for as long is not there any more, and holds up no gate. */
+const goneAfterMs = 5 * 60_000;
+const leaseMs = 60_000;
+
+export type Replica = {
+  /** Says which bundles this process goes by. */
+  report(): Promise<void>;
+  /** It serves no more. */
+  leave(): Promise<void>;
+};
+
+/**
+ * This process as a consumer: it verifies client certificates of its rings by what it has loaded, and a rotation must not
+ * go on while one replica goes by an earlier bundle. It knows that about itself for certain.
+ */
+export function createReplica(context: Context): Replica {
+  const { ca, consumers, store, clock, config } = context;
+  const name = store.engine === 'sqlite' ? 'this' : `${hostname()}-${randomUUID().slice(0, 8)}`;
+  const consumer = `rotunda/${name}`;
+  const startedAt = clock.now().getTime();
+  const process = { id: randomUUID(), startedAt };
+  const rings = ringsOfClass(config.topology, 'rotunda') ?? [];
+  return {
+    report: async () => {
+      const expiresAt = clock.now().getTime() + goneAfterMs;
+      await store.write((tx) =>
+        consumers.registerJoiner(tx, {
+          class: 'rotunda',
+          name,
+          rings,
+          source: 'service',
+          leaseMs,
+          joinerIn: [],
+          expiresAt,
+        }),
+      );
+      for (const { ring, verifies } of rings) {
+        if (!verifies) continue;
+        const { generation } = ca.bundle(ring);
+        await consumers.prove(undefined, { consumer, ring, generation, evidence: 'in-process', process, clean: true });
+      }
+    },
+    leave: async () => {
+      const expiresAt = clock.now().getTime();
+      await store.write((tx) => endConsumer(tx.db, consumer, expiresAt));
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import type { Kysely, Selectable, Transaction } from 'kysely';
+
+import type { Schema } from '../schema.js';
+
+export type ProbeRow = Selectable<Schema['probes']>;
+export type ProbedEndpoint = Pick<ProbeRow, 'ring' | 'consumer' | 'endpoint'>;
+
+/** The last look at every endpoint for a ring. */
+export function listProbes(db: Kysely<Schema>, ring: string): Promise<ProbeRow[]> {
+  return db
+    .selectFrom('probes')
+    .selectAll()
+    .where('ring', '=', ring)
+    .orderBy('consumer')
+    .orderBy('endpoint')
+    .orderBy('kind')
+    .orderBy('key')
+    .execute();
+}
+
+/** Those of one consumer. */
+export function listProbesOf(db: Kysely<Schema>, of: Pick<ProbeRow, 'ring' | 'consumer'>): Promise<ProbeRow[]> {
+  const { ring, consumer } = of;
+  return db.selectFrom('probes').selectAll().where('ring', '=', ring).where('consumer', '=', consumer).execute();
+}
+
+/** What this look at an endpoint found takes the place of everything that an earlier one did. */
+export async function replaceProbes(
+  db: Transaction<Schema>,
+  endpoint: ProbedEndpoint,
+  found: readonly Omit<ProbeRow, keyof ProbedEndpoint>[],
+): Promise<void> {
+  await deleteProbes(db, endpoint);
+  if (found.length === 0) return;
+  await db
+    .insertInto('probes')
+    .values(found.map((row) => ({ ...row, ...endpoint })))
+    .execute();
+}
+
+export async function deleteProbes(db: Transaction<Schema>, endpoint: ProbedEndpoint): Promise<void> {
+  const { ring, consumer, endpoint: address } = endpoint;
+  await db
+    .deleteFrom('probes')
+    .where('ring', '=', ring)
+    .where('consumer', '=', consumer)
+    .where('endpoint', '=', address)
+    .execute();
+}
