@@ -80,5 +80,6 @@ function toRecord({ row, names }: CertificateWithNames): CertificateRecord {
     firstUsedAt: row.first_used_at ?? undefined,
     revokedAt: row.revoked_at ?? undefined,
     revocationReason: row.revocation_reason ?? undefined,
+    supersededAt: row.superseded_at ?? undefined,
   };
 }

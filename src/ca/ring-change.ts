@@ -5,7 +5,7 @@ import { changeAuthority, changeRing, ringChanges } from '../store/queries/ring-
 import type { WriteTx } from '../store/types.js';
 import { bundleDigest, bundleRow } from './bundles.js';
 import { bundleManifest } from './manifest.js';
-import { openKey, type TrustDomainOptions } from './trust-domain.js';
+import { openKey, type TrustDomainOptions } from './authority-keys.js';
 import type { Authority, Ring } from './types.js';
 import type { CertificateFacts } from './x509/types.js';
 

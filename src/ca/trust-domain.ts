@@ -1,26 +1,14 @@
-import type { Clock, Random } from '../clock.js';
 import { RotundaError } from '../errors.js';
 import type { DomainChange, PreparedChange, Successor, TrustDomain } from '../rotation/domain.js';
 import type { RotationOptions } from '../rotation/types.js';
-import { findAuthority } from '../store/queries/ring-changes.js';
 import { insertAuthority, insertAuthorityCertificate } from '../store/queries/authorities.js';
-import type { Store } from '../store/types.js';
 import { authorityRows, certificateRow, crossSign, issuingCertificate, makeAuthority, reissue } from './authorities.js';
+import { openKey, type TrustDomainOptions } from './authority-keys.js';
 import { prepareChange } from './ring-change.js';
 import { readDomainFacts } from './domain-facts.js';
 import { serialNumber } from './issuing.js';
-import type { AuthorityKey, KeyStore } from './keys/types.js';
-import type { Authority, CaKeyType, Ca, RingConfig } from './types.js';
+import type { Authority, CaKeyType, RingConfig } from './types.js';
 import type { CertificateFacts } from './x509/types.js';
-
-export type TrustDomainOptions = {
-  readonly ca: Pick<Ca, 'ring' | 'bundle' | 'authorities' | 'reload'>;
-  readonly store: Store;
-  readonly keys: KeyStore;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly rings: readonly RingConfig[];
-};
 
 /** Rings of X.509 authorities, as a rotation changes them. */
 export function createTrustDomain(options: TrustDomainOptions): TrustDomain {
@@ -31,16 +19,6 @@ export function createTrustDomain(options: TrustDomainOptions): TrustDomain {
     facts: readDomainFacts,
     reload: () => options.ca.reload(),
   });
-}
-
-/** Opens an authority's key. Throws 'unavailable' where it is not there any more. */
-export async function openKey(
-  { store, keys }: Pick<TrustDomainOptions, 'store' | 'keys'>,
-  authority: Authority,
-): Promise<AuthorityKey> {
-  const row = await findAuthority(store.db, authority.ski);
-  const { keyId } = issuingCertificate(authority).key;
-  return keys.load({ keyId, keyType: authority.keyType, wrappedKey: row?.wrapped_key ?? null });
 }
 
 function configOf({ rings }: TrustDomainOptions, name: string): RingConfig {

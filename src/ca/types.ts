@@ -177,10 +177,16 @@ export type CertificateRecord = {
   readonly firstUsedAt: number | undefined;
   readonly revokedAt: number | undefined;
   readonly revocationReason: string | undefined;
+  /** From when on nothing presents it any more: its successor was seen in its place, or somebody said so. */
+  readonly supersededAt: number | undefined;
 };
 
 export type CertificateFilter = {
   readonly ring?: string;
+  /** SKI of the authority that signed it. */
+  readonly authority?: string;
+  /** Neither expired at this time, milliseconds, nor revoked or superseded: what keeps its authority in use. */
+  readonly inUseAt?: number;
   readonly node?: string;
   readonly cluster?: string;
   readonly member?: string;

@@ -32,7 +32,9 @@ export function parseBundle(text: string, what: string): ReadBundle {
     localFailure(`${what} is not a bundle in JSON`, { cause, hints: ['rotunda bundle get RING -o json gives one'] });
   try {
     const { anchors, manifest, ...rest } = bundleSchema.parse(JSON.parse(text));
-    const read = anchors.map(({ pem }) => readCertificate(decodePem(pem, { label: 'CERTIFICATE', mode: 'strict' })));
+    const read = anchors.map(({ pem }) =>
+      readCertificate(decodePem(pem, { label: 'CERTIFICATE', mode: 'strict', field: 'certificate' })),
+    );
     return { ...rest, anchors: read, manifest };
   } catch (error) {
     throw unreadable(error);
@@ -44,7 +46,9 @@ export function readAnchors(file: string): readonly CertificateFacts[] {
   const blocks = readText(file).match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   try {
     if (blocks.length > 0)
-      return blocks.map((pem) => readCertificate(decodePem(pem, { label: 'CERTIFICATE', mode: 'strict' })));
+      return blocks.map((pem) =>
+        readCertificate(decodePem(pem, { label: 'CERTIFICATE', mode: 'strict', field: 'certificate' })),
+      );
   } catch (error) {
     throw localFailure(`${file} holds a certificate that cannot be read: ${(error as Error).message}`, {
       cause: error,

@@ -88,8 +88,13 @@ async function next(
   held: Held,
 ): Promise<Held> {
   const query = { after: held.generation, wait: `${String(waitMs / 1000)}s` };
+  const start = performance.now();
   const answer = await client.send('GET', `/rings${pathOf(ring)}/bundle`, { query, waitMs });
-  if (answer.status === 304) return held;
+  if (answer.status === 304) {
+    // A service that stops does not wait, and must not be asked in a circle.
+    if (performance.now() - start < firstPauseMs) await sleep(firstPauseMs);
+    return held;
+  }
   const bundle = parseBundle(answer.text, 'the answer');
   if (bundle.generation <= held.generation) throw remoteFailure(`${client.server} answers with what is held already`);
   const anchors = held.anchors && (await believe(client, bundle, held.anchors));

@@ -31,12 +31,14 @@ export function certNoun(program: Command, io: Io): void {
   list(noun, io);
   get(noun, io);
   revoke(noun, io);
+  supersede(noun, io);
   issue(noun, io);
   csr(noun, io);
 }
 
 const filters = [
   'ring',
+  'authority',
   'profile',
   'node',
   'cluster',
@@ -47,13 +49,15 @@ const filters = [
   'expiringWithin',
   'expiresBefore',
 ] as const;
-type ListFlags = Partial<Record<(typeof filters)[number] | 'limit', string>>;
+type ListFlags = Partial<Record<(typeof filters)[number] | 'limit', string>> & { readonly inUse?: true };
 
 function list(noun: Command, io: Io): void {
   noun
     .command('list')
     .description('Search the inventory')
     .option('--ring <ring>')
+    .option('--authority <ski>', 'signed by this authority')
+    .option('--in-use', 'only those that may still be presented: neither expired nor revoked nor superseded')
     .option('--profile <signer>', 'signer name')
     .option('--node <name>')
     .option('--cluster <name>', 'etcd cluster')
@@ -69,12 +73,14 @@ function list(noun: Command, io: Io): void {
       examples(
         ['What has to be renewed this week', 'rotunda cert list --expiring-within 7d'],
         ['Everything of one node', 'rotunda cert list --node n1 -o json'],
+        ['What keeps an authority in use', 'rotunda cert list --authority SKI --in-use'],
       ),
     )
     .action(
       action<ListFlags>(io, ({ withClient, format, options }) =>
         withClient(async (client) => {
-          const query = Object.fromEntries(filters.map((filter) => [filter, options[filter]]));
+          const inUse = options.inUse === true ? 'true' : undefined;
+          const query = { ...Object.fromEntries(filters.map((filter) => [filter, options[filter]])), inUse };
           printList(
             io,
             format,
@@ -123,6 +129,29 @@ function revoke(noun: Command, io: Io): void {
             await client.json<CertificateView>('POST', `/certificates${pathOf(serial)}/revoke`, { body: { reason } }),
             view,
           );
+        }),
+      ),
+    );
+}
+
+function supersede(noun: Command, io: Io): void {
+  noun
+    .command('supersede')
+    .argument('<serial>', 'hex, with or without colons')
+    .description('Say that nothing presents a certificate any more; it stays valid and keeps no rotation waiting')
+    .requiredOption('--reason <text>', 'how that is known, for the record')
+    .addHelpText(
+      'after',
+      examples([
+        'A machine that is gone for good',
+        'rotunda cert supersede SERIAL --reason "scrapped in March, ticket 4711"',
+      ]),
+    )
+    .action(
+      action<{ reason: string }>(io, ({ withClient, format, options: { reason }, args: [serial = ''] }) =>
+        withClient(async (client) => {
+          const path = `/certificates${pathOf(serial)}/supersede`;
+          printObject(io, format, await client.json<CertificateView>('POST', path, { body: { reason } }), view);
         }),
       ),
     );
@@ -200,5 +229,6 @@ function csr(noun: Command, io: Io): void {
 function stateOf(certificate: CertificateView): string {
   if (certificate.revokedAt !== undefined) return 'revoked';
   if (Date.parse(certificate.notAfter) <= Date.now()) return 'expired';
-  return certificate.banned === undefined ? 'good' : 'banned';
+  if (certificate.banned !== undefined) return 'banned';
+  return certificate.supersededAt === undefined ? 'good' : 'superseded';
 }

@@ -7,6 +7,7 @@ import type { WriteTx } from '../store/types.js';
 import { statedGeneration } from './join-floor.js';
 import { nodeOf } from './order.js';
 import type { Parts } from './parts.js';
+import { callingNode } from './rules/rule.js';
 import type { Plan } from './plan.js';
 import type { CertificateRequest, Decision, Profile } from './types.js';
 
@@ -41,7 +42,7 @@ export function verifiedRings({ ring, approval }: Profile, topology: Topology): 
 export function isJoin({ profile, csr, identity }: Omit<Asked, 'request'>): boolean {
   if (identity.kind !== 'certificate' && identity.kind !== 'user') return true;
   const node = nodeOf(profile, csr);
-  if (node !== undefined) return identity.node !== node;
+  if (node !== undefined) return callingNode(identity) !== node;
   if (profile.approval === 'etcd-member') return identity.member === undefined;
   return identity.username !== csr.commonName;
 }

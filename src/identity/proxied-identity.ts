@@ -4,7 +4,7 @@ import { RotundaError } from '../errors.js';
 import type { Nodes } from '../fleet/types.js';
 import { type CredentialUseRow, findCredentialUse } from '../store/queries/certificate-use.js';
 import type { Store } from '../store/types.js';
-import { recordFirstUse, refuseRevoked } from './first-use.js';
+import { recordFirstUse, recordUseAgain, refuseRevoked } from './first-use.js';
 import { createLru, type Lru } from './lru.js';
 import type { ClaimedUser } from './request-headers.js';
 import { nodeOfUser, vouchedGroups } from './roles.js';
@@ -125,6 +125,7 @@ async function credentialOf(room: Room, { username, extra }: ClaimedUser): Promi
   if (known === undefined) {
     refuseRevoked(record);
     if (record.first_used_at === null) await recordFirstUse(room, record, room.clock.now().getTime());
+    else if (record.superseded_at !== null) await recordUseAgain(room, record);
     room.used.set(fingerprint, record);
   }
   return record;

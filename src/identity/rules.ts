@@ -87,6 +87,13 @@ function isEtcdSigner({ name }: ResourceAttributes): boolean {
   return name?.startsWith('etcd.rotunda.dev/') ?? false;
 }
 
+/** What consumers say of themselves; whether one is the caller's own is for the room that keeps them. */
+const consumerReports = {
+  verbs: ['create'],
+  group: native,
+  resources: ['consumers/heartbeat', 'consumers/acknowledgements'],
+} as const;
+
 /** Creating requests and looking for what became of them, as a kubelet does. Requests hold no secrets. */
 const requester: readonly Rule[] = [{ verbs: ['create', ...read], group: certificates, resources: [csr] }];
 
@@ -95,7 +102,8 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
   /** May do anything; `authorize` does not ask. */
   admin: [],
   /**
-   * Runs the fleet: enrolment, tokens, requests, revocation. Not rings and authorities; not requests under the control
+   * Runs the fleet: enrolment, tokens, requests, revocation; stops a rotation and lets it go on. Not rings and
+   * authorities: starting a rotation, letting it leave a state and rolling it back are the administrator's; not requests under the control
    * plane's and the service's own profiles, and (in the rooms concerned) neither control-plane tokens nor the etcd user
    * root nor the cluster's own users and groups (`system:*`, kubeadm:cluster-admins): with each of these an operator
    * could give out more than an operator has.
@@ -115,9 +123,18 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
         'tokens',
         'tokens/revoke',
         'certificates/revoke',
+        'certificates/supersede',
+        'rotations/pause',
+        'rotations/resume',
         'etcdclusters',
         'etcdmembers',
         'etcdclusters/members',
+        'consumers',
+        'consumers/heartbeat',
+        'consumers/acknowledgements',
+        'consumers/quarantine',
+        'consumers/unquarantine',
+        'attestations',
       ],
     },
     { verbs: [...read, ...change], group: certificates, resources: [csr, `${csr}/approval`, `${csr}/status`] },
@@ -162,6 +179,7 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
     { verbs: ['create'], group: certificates, resources: [`${csr}/selfnodeclient`] },
     // As upstream's node authorizer: itself, also in a list or watch of that one name.
     { verbs: read, group: '', resources: ['nodes'], when: ({ name }, { node }) => name !== undefined && name === node },
+    { ...consumerReports, when: ({ name }, { node }) => node !== undefined && name?.endsWith(`/${node}`) === true },
   ],
   bootstrapper: [
     ...requester,
@@ -190,7 +208,13 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
     },
   ],
   /** Its own requests are told apart by name only: whoever knows the name made it or was told. */
-  member: [{ verbs: ['create', 'get'], group: certificates, resources: [csr] }],
+  member: [
+    { verbs: ['create', 'get'], group: certificates, resources: [csr] },
+    {
+      ...consumerReports,
+      when: ({ name }, { member }) => member !== undefined && name === `etcd-member/${member.cluster}/${member.name}`,
+    },
+  ],
   authenticated: [
     { verbs: ['create'], group: 'authentication.k8s.io', resources: ['selfsubjectreviews'] },
     {

@@ -96,8 +96,8 @@ async function change(
       kind: 'operator',
       from: current.state,
       at: now,
-      actor,
-      detail: { verb, reason },
+      actor: order.actor,
+      detail: { verb, reason: order.reason },
     });
     return changed;
   });

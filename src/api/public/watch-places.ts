@@ -15,7 +15,7 @@ const retryAfterMs = 30_000;
  * As many as a caller may have watches open. Anybody may wait for what is public, so who has no credential is told apart
  * by address, behind which a whole cluster may stand.
  */
-export function createWatchPlaces(metrics: Pick<Metrics, 'watches' | 'limited'>): WatchPlaces {
+export function createWatchPlaces(metrics: Pick<Metrics, 'watches' | 'limited'>, what = 'bundles'): WatchPlaces {
   const taken = new Map<string, number>();
   return {
     enter: (identity, address) => {
@@ -24,7 +24,7 @@ export function createWatchPlaces(metrics: Pick<Metrics, 'watches' | 'limited'>)
       const before = taken.get(key) ?? 0;
       if (before >= most) {
         metrics.limited('watches');
-        throw tooMany(`this caller waits for bundles ${String(most)} times, and may no more often`, retryAfterMs);
+        throw tooMany(`this caller waits for ${what} ${String(most)} times, and may no more often`, retryAfterMs);
       }
       taken.set(key, before + 1);
       metrics.watches(1);

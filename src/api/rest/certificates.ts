@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import type { CertificateFilter, CertificateRecord } from '../../ca/types.js';
 import type { Context } from '../../context.js';
+import { supersede } from '../../identity/supersession.js';
 import { negotiate, pemChainType } from './accept.js';
 import type { RestApp } from './app.js';
 import {
@@ -51,6 +52,9 @@ const certificateSchema = z
     firstUsedAt: timeText.optional(),
     revokedAt: timeText.optional(),
     revocationReason: z.string().optional(),
+    supersededAt: timeText
+      .optional()
+      .meta({ description: 'From when on nothing presents it: its successor was seen in its place, or somebody said so' }),
     banned: z.string().optional().meta({ description: 'Why its holder is refused now, though it may be valid' }),
     certificate: z.string().meta({ description: 'PEM' }),
   })
@@ -64,6 +68,10 @@ const duration = z
 const querySchema = z.strictObject({
   ...pageQuery,
   ring: nameText.optional(),
+  authority: text(64).optional().meta({ description: 'Subject key identifier of the authority that signed it' }),
+  inUse: z.enum(['true']).optional().meta({
+    description: 'Only those that may still be presented: neither expired nor revoked nor superseded',
+  }),
   profile: text(571).optional(),
   node: nameText.optional(),
   cluster: nameText.optional(),
@@ -81,6 +89,7 @@ export type CertificateView = z.output<typeof certificateSchema>;
 export function certificateRoutes(app: RestApp, context: Context): void {
   readRoutes(app, context);
   revokeRoute(app, context);
+  supersedeRoute(app, context);
 }
 
 function readRoutes(app: RestApp, { ca, bans, clock }: Context): void {
@@ -147,14 +156,41 @@ function revokeRoute(app: RestApp, { ca, bans, revocation }: Context): void {
   );
 }
 
+function supersedeRoute(app: RestApp, context: Context): void {
+  const { ca, bans } = context;
+  app.post(
+    '/certificates/:serial/supersede',
+    {
+      config: { access: { verb: 'update', resource: 'certificates', subresource: 'supersede', param: 'serial' } },
+      schema: {
+        operationId: 'supersedeCertificate',
+        summary: 'Say that nothing presents a certificate any more, so that it does not keep its authority in use',
+        description: 'It stays valid. Where it is presented to this service after all, it counts as in use again.',
+        tags: ['certificates'],
+        params,
+        body: z
+          .strictObject({ reason: text(1024) })
+          .meta({ id: 'CertificateSupersession', description: 'How that is known, for the record' }),
+        response: { 200: json('The certificate', certificateSchema), ...problems },
+      },
+    },
+    async (request) => {
+      const serial = serialOf(request.params.serial);
+      await supersede(context, serial, { reason: request.body.reason, actor: request.identity });
+      return viewOf(await ca.certificates.get(serial), bans);
+    },
+  );
+}
+
 function filterOf(query: z.output<typeof querySchema>, now: number): CertificateFilter {
-  const { expiringWithin, expiresBefore, serial, ...rest } = query;
+  const { expiringWithin, expiresBefore, serial, inUse, ...rest } = query;
   const within = expiringWithin === undefined ? undefined : now + durationMs(expiringWithin);
   const before = expiresBefore === undefined ? undefined : Date.parse(expiresBefore);
   const ends = [within, before].filter((time) => time !== undefined);
   return {
     ...defined(rest),
     ...(serial === undefined ? {} : { serial: serialOf(serial) }),
+    ...(inUse === undefined ? {} : { inUseAt: now }),
     ...(ends.length === 0 ? {} : { expiresBefore: Math.min(...ends) }),
     ...(within === undefined ? {} : { expiresAfter: now }),
   };
@@ -195,6 +231,7 @@ function viewOf(record: CertificateRecord, bans: Context['bans']): CertificateVi
     firstUsedAt: optionalTime(record.firstUsedAt),
     revokedAt: optionalTime(record.revokedAt),
     revocationReason: record.revocationReason,
+    supersededAt: optionalTime(record.supersededAt),
     banned: bans.isBanned(ring, serial, commonName)?.reason,
     certificate: record.pem,
   });

@@ -3,11 +3,14 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 
 import type { Context } from '../../context.js';
 import { guardRoutes } from './access.js';
+import { acknowledgementRoutes } from './acknowledgements.js';
 import type { Routes } from './app.js';
 import { attachmentRoutes } from './attachment.js';
+import { attestationRoutes } from './attestations.js';
 import { authorityRoutes } from './authorities.js';
 import { bundleRoutes } from './bundles.js';
 import { certificateRoutes } from './certificates.js';
+import { consumerRoutes } from './consumers.js';
 import { discoveryRoutes } from './discovery.js';
 import { etcdClusterRoutes } from './etcd-clusters.js';
 import { etcdMemberRoutes } from './etcd-members.js';
@@ -19,6 +22,7 @@ import { nodeRoutes } from './nodes.js';
 import { renderProblem } from './problem.js';
 import { requestRoutes } from './requests.js';
 import { ringRoutes } from './rings.js';
+import { rotationRoutes } from './rotations.js';
 import { tokenRoutes } from './tokens.js';
 import { whoamiRoutes } from './whoami.js';
 
@@ -37,7 +41,11 @@ const nouns: readonly Routes[] = [
   nodeImportRoutes,
   etcdClusterRoutes,
   etcdMemberRoutes,
+  consumerRoutes,
+  acknowledgementRoutes,
+  attestationRoutes,
   keySetRoutes,
+  rotationRoutes,
   attachmentRoutes,
   whoamiRoutes,
 ];

@@ -20,11 +20,13 @@ const tags = [
   { name: 'bundles', description: 'Published sets of anchors; anyone may read them' },
   { name: 'attachment', description: 'Standing behind the API server of a cluster' },
   { name: 'authorities', description: 'CA generations of the rings' },
+  { name: 'rotations', description: 'Replacing the authorities of the rings' },
   { name: 'requests', description: 'Certificate signing requests' },
   { name: 'certificates', description: 'The inventory of issued certificates' },
   { name: 'tokens', description: 'Bootstrap tokens' },
   { name: 'nodes', description: 'Enrolled machines' },
   { name: 'etcd', description: 'etcd clusters and their members' },
+  { name: 'consumers', description: 'Who presents and verifies certificates, and what each has loaded' },
   { name: 'identity', description: 'Who calls' },
 ];
 

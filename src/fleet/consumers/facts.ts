@@ -6,6 +6,7 @@ import { type AttestationRow, liveAttestations } from '../../store/queries/attes
 import { readVerifierRows, type VerifierRow } from '../../store/queries/consumer-rings.js';
 import type { Schema } from '../../store/schema.js';
 import { classesOf, type Minimums, type VerifyingClass, verifyingIn } from './classes.js';
+import { partsOf } from './names.js';
 import type { VerifierFacts } from './types.js';
 
 export type FactsQuery = {
@@ -36,17 +37,18 @@ export async function readVerifiers(db: Kysely<Schema>, query: FactsQuery): Prom
   const expected = classesOf(topology, ring, minimumByClass);
   const classes = new Map(expected.map((known) => [known.class, known]));
   const registered = new Map<string, number>();
-  for (const row of rows) {
-    if (!classes.has(row.class)) classes.set(row.class, verifyingIn(topology, ring, row.class, minimumByClass));
-    registered.set(row.class, (registered.get(row.class) ?? 0) + 1);
+  for (const { name } of rows) {
+    const of = partsOf(name).class;
+    if (!classes.has(of)) classes.set(of, verifyingIn(topology, ring, of, minimumByClass));
+    registered.set(of, (registered.get(of) ?? 0) + 1);
   }
   const attested = new Map([...classes.values()].map((known) => [known.class, attestedOf(known, attestations)]));
   const named = byConsumer(attestations);
   const algorithms = new Map<string, readonly string[]>();
   const verifiers = rows.map((row) => {
-    const known = classes.get(row.class) ?? verifyingIn(topology, ring, row.class, minimumByClass);
-    const own = named.get(row.name);
-    return verifierOf(row, { known, ofClass: attested.get(row.class), own, now, algorithms });
+    const of = partsOf(row.name).class;
+    const known = classes.get(of) ?? verifyingIn(topology, ring, of, minimumByClass);
+    return verifierOf(row, { known, ofClass: attested.get(of), own: named.get(row.name), algorithms });
   });
   return {
     verifiers,
@@ -104,48 +106,42 @@ type Judging = {
   readonly known: VerifyingClass;
   readonly ofClass: Attested | undefined;
   readonly own: readonly AttestationRow[] | undefined;
-  readonly now: number;
   /** The same few lists again and again: each is parsed once. */
   readonly algorithms: Map<string, readonly string[]>;
 };
 
 function verifierOf(row: VerifierRow, judging: Judging): VerifierFact {
-  const { known, now } = judging;
+  const { known } = judging;
   const evidence = row.evidence ?? undefined;
-  const counts = evidence !== undefined && row.of_process === row.process && known.accepted.includes(evidence);
-  const seen = {
-    loaded: counts ? row.loaded : 0,
-    evidence,
-    acknowledgedAt: row.acknowledged_at ?? undefined,
-    clean: row.clean === 1,
-    joiner: row.joiner === 1,
-  };
-  const heard = row.last_seen_at ?? row.created_at;
+  const counts = evidence !== undefined && row.present === 1 && known.accepted.includes(evidence);
+  const loaded = counts ? row.loaded : 0;
+  const attested = attestedFact(row, loaded, judging);
   return {
     name: row.name,
-    class: row.class,
-    ...(attestedFact(row, seen.loaded, judging) ?? seen),
-    silentSince: row.lease_ms !== null && heard + row.lease_ms < now ? heard : undefined,
-    clockSkewMs: row.clock_skew_ms ?? undefined,
+    class: known.class,
+    loaded: attested?.generation ?? loaded,
+    evidence: attested === undefined ? evidence : 'attestation',
+    acknowledgedAt: attested?.created_at ?? row.acknowledgedAt ?? undefined,
+    clean: attested !== undefined || row.clean === 1,
+    joiner: attested === undefined && row.joiner === 1,
+    silentSince: row.silentSince ?? undefined,
+    clockSkewMs: row.clockSkewMs ?? undefined,
     algorithms: algorithmsOf(row.algorithms, judging.algorithms),
     streamsSince: streamsOf(row, judging),
   };
 }
 
-type Known = Pick<VerifierFact, 'loaded' | 'evidence' | 'acknowledgedAt' | 'clean' | 'joiner'>;
-
 /**
  * What a person attested, where that says more than what was seen. Not for who joined since, nor against what the consumer
  * itself has shown since.
  */
-function attestedFact(row: VerifierRow, loaded: number, { known, ofClass, own }: Judging): Known | undefined {
+function attestedFact(row: VerifierRow, loaded: number, { known, ofClass, own }: Judging): AttestationRow | undefined {
+  if (own === undefined && ofClass?.ofClass === undefined) return undefined;
   if (!known.accepted.includes('attestation')) return undefined;
   const mine = own?.findLast(({ statement }) => statement === 'loaded');
   const found = mine ?? ofClass?.ofClass;
   if (found?.statement !== 'loaded' || (found.generation ?? 0) <= loaded) return undefined;
-  if (found.created_at < row.created_at || found.created_at < (row.acknowledged_at ?? 0)) return undefined;
-  const { generation, created_at: acknowledgedAt } = found;
-  return { loaded: generation ?? 0, evidence: 'attestation', acknowledgedAt, clean: true, joiner: false };
+  return found.created_at < row.registeredAt || found.created_at < (row.acknowledgedAt ?? 0) ? undefined : found;
 }
 
 function algorithmsOf(text: string, parsed: Map<string, readonly string[]>): readonly string[] {
@@ -157,10 +153,8 @@ function algorithmsOf(text: string, parsed: Map<string, readonly string[]>): rea
 }
 
 /** No connection is older than its process; where neither is known, nor is a person's word, nothing is. */
-function streamsOf(row: VerifierRow, { own }: Judging): number | undefined {
-  const { process_started_at: startedAt, clock_skew_ms: skew } = row;
-  const began = startedAt === null || skew === null ? undefined : startedAt - skew;
+function streamsOf({ began, streamsSince }: VerifierRow, { own }: Judging): number | undefined {
   const ended = own?.findLast(({ statement }) => statement === 'streams-ended')?.created_at;
-  const times = [row.streams_since ?? undefined, began, ended].filter((time) => time !== undefined);
-  return times.length === 0 ? undefined : Math.max(...times);
+  const since = Math.max(began ?? 0, streamsSince ?? 0, ended ?? 0);
+  return since > 0 ? since : undefined;
 }

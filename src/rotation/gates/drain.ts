@@ -6,10 +6,10 @@ import { blockedBy, type Check, iso, passed } from './gate.js';
  * authority's, `key` names it for what probes have seen presented.
  */
 export function drainChecks(facts: Facts, use: AuthorityUse, key: string): Check[] {
-  return [...leafChecks(use), ...inFlightChecks(use), ...presentedChecks(facts, key)];
+  return [...leafChecks(use, key), ...inFlightChecks(use), ...presentedChecks(facts, key)];
 }
 
-function leafChecks(use: AuthorityUse): Check[] {
+function leafChecks(use: AuthorityUse, key: string): Check[] {
   if (use.live === 0) return [passed()];
   const shown = use.samples.map(leafBlocker);
   const rest = use.live - use.samples.length;
@@ -21,7 +21,7 @@ function leafChecks(use: AuthorityUse): Check[] {
     requirement: `${many} more certificates have to be replaced, or expire`,
     lastEvidence: use.latestNotAfter === undefined ? '' : `the last one ends ${iso(use.latestNotAfter)}`,
     since: undefined,
-    remedies: ['rotunda cert list --authority SKI shows them; they renew in their windows'],
+    remedies: [`rotunda cert list --authority ${key} --in-use shows them; they renew in their windows`],
   };
   return [blockedBy(...shown, more)];
 }

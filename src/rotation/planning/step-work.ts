@@ -29,7 +29,8 @@ export function stepWork(frame: Frame, { state, back, kind, ring }: Rotation): r
   if (what === undefined || (state === 'issuing' && back)) return [];
   if (kind === 'keys')
     return what === 'replace' ? [] : workOf(ofKeys(frame.verifying), ring, ['serviceAccountKeys'], kinds[what]);
-  const workers = what === 'replace' ? presentingWorkers(frame.leaves, frame.purposes, frame.verifying) : frame.verifying;
+  const workers =
+    what === 'replace' ? presentingWorkers(frame.leaves, frame.purposes, frame.verifying) : frame.verifying;
   return workOf(workers, ring, frame.purposes, kinds[what]);
 }
 

@@ -5,18 +5,22 @@ const units = [
   ['s', 1000],
 ] as const;
 
-/** A duration for people, milliseconds rounded up to its two largest units: `41d 3h`. */
+/** A duration for people, milliseconds rounded up to the second of its two largest units: `41d 3h`. */
 export function roughly(duration: number): string {
+  const fine = units[largest(duration) + 1]?.[1] ?? 1000;
+  const rounded = Math.ceil(duration / fine) * fine;
+  const index = largest(rounded);
+  const [name, size] = units[index] ?? (['s', 1000] as const);
+  const whole = Math.floor(rounded / size);
+  const next = units[index + 1];
+  const rest = next === undefined ? 0 : (rounded - whole * size) / next[1];
+  return `${String(whole)}${name}${next === undefined || rest === 0 ? '' : ` ${String(rest)}${next[0]}`}`;
+}
+
+/** Index of the largest unit that fits, or of the smallest. */
+function largest(duration: number): number {
   const index = units.findIndex(([, size]) => duration >= size);
-  const [first, second] = [units[index], units[index + 1]];
-  if (first === undefined) return '0s';
-  const whole = Math.floor(duration / first[1]);
-  const rest = duration - whole * first[1];
-  if (second === undefined || rest === 0) return `${String(whole + (rest > 0 ? 1 : 0))}${first[0]}`;
-  const part = Math.ceil(rest / second[1]);
-  // 23 h and a bit are another day.
-  if (part * second[1] >= first[1]) return `${String(whole + 1)}${first[0]}`;
-  return `${String(whole)}${first[0]} ${String(part)}${second[0]}`;
+  return index === -1 ? units.length - 1 : index;
 }
 
 /** UTC to the minute. */

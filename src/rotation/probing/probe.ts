@@ -144,6 +144,7 @@ function ask(talk: Talk): void {
 function heard(talk: Talk, chunk: Buffer): void {
   const { protocol } = talk.options;
   if (talk.text.length < longestAnswer) talk.text += chunk.toString('latin1');
+  if (talk.socket.bytesRead > mostReceived) tooMuch(talk);
   if (protocol === 'tls') return;
   const full = talk.text.length >= longestAnswer;
   const reply = readReply(protocol, talk.text, talk.user, full);

@@ -110,7 +110,11 @@ function pageOf(db: Kysely<Schema>, filter: CertificateFilter): Promise<Certific
 
 function narrow(db: Kysely<Schema>, filter: CertificateFilter) {
   const { ring, node, cluster, member, profile, serial, name, address, expiresBefore, expiresAfter } = filter;
+  const { authority, inUseAt } = filter;
   let query = db.selectFrom('certificates').selectAll();
+  if (authority !== undefined) query = query.where('ski', '=', authority);
+  if (inUseAt !== undefined)
+    query = query.where('not_after', '>', inUseAt).where(sql<boolean>`superseded_at is null and revoked_at is null`);
   if (ring !== undefined) query = query.where('ring', '=', ring);
   if (node !== undefined) query = query.where('node', '=', node);
   if (cluster !== undefined) query = query.where('cluster', '=', cluster);

@@ -108,71 +108,58 @@ export async function ringGenerations(db: Kysely<Schema>): Promise<ReadonlyMap<s
   return new Map([...rings, ...keySets].map((row) => [row.name, row.generation]));
 }
 
+/** One consumer as gates see it. Times are milliseconds. */
 export type VerifierRow = {
+  /** `<class>/<name>`. */
   readonly name: string;
-  readonly class: string;
-  readonly process: string | null;
-  readonly process_started_at: number | null;
-  readonly last_seen_at: number | null;
-  readonly lease_ms: number | null;
+  /** Its oldest connection is not older than its process, which began then by this service's clock. */
+  readonly began: number | null;
+  /** Since when it says nothing any more. */
+  readonly silentSince: number | null;
   readonly algorithms: string;
-  readonly clock_skew_ms: number | null;
-  readonly created_at: number;
+  readonly clockSkewMs: number | null;
+  readonly registeredAt: number;
   readonly joiner: number;
   readonly loaded: number;
   readonly evidence: ConsumerRingRow['evidence'];
   readonly clean: number;
-  readonly of_process: string | null;
-  readonly acknowledged_at: number | null;
-  readonly streams_since: number | null;
+  /** 0 or 1: the evidence is about its present process. */
+  readonly present: number;
+  readonly acknowledgedAt: number | null;
+  readonly streamsSince: number | null;
 };
-
-/** In the order of VerifierTuple. */
-const verifierColumns = [
-  'c.name',
-  'c.class',
-  'c.process',
-  'c.process_started_at',
-  'c.last_seen_at',
-  'c.lease_ms',
-  'c.algorithms',
-  'c.clock_skew_ms',
-  'c.created_at',
-  'r.joiner',
-  'r.loaded',
-  'r.evidence',
-  'r.clean',
-  'r.process',
-  'r.acknowledged_at',
-  'r.streams_since',
-] as const;
 
 type VerifierTuple = readonly [
   name: string,
-  of: string,
-  process: string | null,
-  processStartedAt: number | null,
-  lastSeenAt: number | null,
-  leaseMs: number | null,
+  began: number | null,
+  silentSince: number | null,
   algorithms: string,
   clockSkewMs: number | null,
-  createdAt: number,
+  registeredAt: number,
   joiner: number,
   loaded: number,
   evidence: VerifierRow['evidence'],
   clean: number,
-  ofProcess: string | null,
+  present: number,
   acknowledgedAt: number | null,
   streamsSince: number | null,
 ];
 
 /** One value for all rows: with ten thousand of them, making objects of columns costs many times what reading them does. */
 const verifiers = prepared<{ ring: string; now: number }, { rows: string | null }>((db, p) => {
-  const columns = sql.join(verifierColumns.map((column) => sql.ref(column)));
-  const rows =
-    db.getExecutor().adapter instanceof PostgresAdapter
-      ? sql<string | null>`json_agg(json_build_array(${columns}))::text`
-      : sql<string | null>`json_group_array(json_array(${columns}))`;
+  const isPostgres = db.getExecutor().adapter instanceof PostgresAdapter;
+  const isSame = isPostgres ? sql`is not distinct from` : sql`is`;
+  const heard = sql`coalesce(c.last_seen_at, c.created_at)`;
+  // In the order of VerifierTuple.
+  const columns = sql`
+    c.name, c.process_started_at - c.clock_skew_ms,
+    case when c.lease_ms is not null and ${heard} + c.lease_ms < ${p.now} then ${heard} end,
+    c.algorithms, c.clock_skew_ms, c.created_at, r.joiner, r.loaded, r.evidence, r.clean,
+    case when r.process ${isSame} c.process then 1 else 0 end, r.acknowledged_at, r.streams_since
+  `;
+  const rows = isPostgres
+    ? sql<string | null>`json_agg(json_build_array(${columns}))::text`
+    : sql<string | null>`json_group_array(json_array(${columns}))`;
   return db
     .selectFrom('consumer_rings as r')
     .innerJoin('consumers as c', 'c.name', 'r.consumer')
@@ -195,20 +182,17 @@ export async function readVerifierRows(
 function verifierRow(tuple: VerifierTuple): VerifierRow {
   return {
     name: tuple[0],
-    class: tuple[1],
-    process: tuple[2],
-    process_started_at: tuple[3],
-    last_seen_at: tuple[4],
-    lease_ms: tuple[5],
-    algorithms: tuple[6],
-    clock_skew_ms: tuple[7],
-    created_at: tuple[8],
-    joiner: tuple[9],
-    loaded: tuple[10],
-    evidence: tuple[11],
-    clean: tuple[12],
-    of_process: tuple[13],
-    acknowledged_at: tuple[14],
-    streams_since: tuple[15],
+    began: tuple[1],
+    silentSince: tuple[2],
+    algorithms: tuple[3],
+    clockSkewMs: tuple[4],
+    registeredAt: tuple[5],
+    joiner: tuple[6],
+    loaded: tuple[7],
+    evidence: tuple[8],
+    clean: tuple[9],
+    present: tuple[10],
+    acknowledgedAt: tuple[11],
+    streamsSince: tuple[12],
   };
 }

@@ -12,6 +12,7 @@ export type Flaw =
   | 'no-distrust-gate'
   | 'joiner-does-not-hold-retirement'
   | 'unclean-evidence-retires'
+  | 'unclean-evidence-of-members-retires'
   | 'unclean-evidence-retrusts'
   | 'new-trust-dropped-at-once'
   | 'no-retrust-gate'

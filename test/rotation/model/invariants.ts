@@ -129,11 +129,17 @@ function taintedNeverSigns(context: Context, words: Words): string | undefined {
   return undefined;
 }
 
-/** I14: once it is retired, or an emergency recovers, nobody who counts trusts the old authority any more. */
+/**
+ * I14: once it is retired, or an emergency recovers, nobody trusts the old authority any more. Who has joined without a word
+ * since an emergency's cut is named as such until it shows what it has loaded.
+ */
 function removalIsReal(context: Context, words: Words): string | undefined {
   const state = stateOf(context, words);
-  if (state !== 'cooling' && state !== 'recovering') return undefined;
+  const emergency = get(ringWord(context, words), ring.emergency) === 1;
+  const over = emergency && state === 'finished';
+  if (state !== 'cooling' && state !== 'recovering' && !over) return undefined;
   for (let index = 0; index < context.peers; index += 1) {
+    if (emergency && get(peerWord(words, index), peer.joiner) === 1) continue;
     if (verifies(context, words, index) && (trusts(context, words, index) & OLD) !== 0)
       return `${context.setup.peers[index]?.name ?? ''} still trusts the old authority`;
   }

@@ -178,7 +178,8 @@ function collect(name: MoveName, state: ServiceState, flaws: Flaws, into: Obstac
       return flaws['no-drain-gate'] === true ? false : used(state, 'old', flaws, into);
     case 'retire': {
       if (flaws['no-distrust-gate'] === true) return false;
-      const unclean = flaws['unclean-evidence-retires'] === true;
+      const ofMembers = flaws['unclean-evidence-of-members-retires'] === true ? 'of-members' : false;
+      const unclean = flaws['unclean-evidence-retires'] === true || ofMembers;
       return untrusted(state, { joiners: flaws['joiner-does-not-hold-retirement'] !== true, unclean }, flaws, into);
     }
     case 'retrusted': {
@@ -198,8 +199,15 @@ function collect(name: MoveName, state: ServiceState, flaws: Flaws, into: Obstac
       return used(state, 'old', flaws, into);
     case 'recover':
       return untrusted(state, { joiners: true, unclean: false }, flaws, into);
-    case 'recovered':
+    case 'recovered': {
+      // Who joined since without a word may trust the tainted authority, which is somebody else's.
+      if (flaws['no-trust-recheck'] !== true && untrusted(state, { joiners: true, unclean: false }, flaws, into)) {
+        if (into === undefined) return true;
+        used(state, 'old', flaws, into);
+        return true;
+      }
       return used(state, 'old', flaws, into);
+    }
     case 'finish':
       return state.kind === 'reissue' && untrusted(state, { joiners: true, unclean: false }, flaws, into);
     default:
@@ -210,8 +218,8 @@ function collect(name: MoveName, state: ServiceState, flaws: Flaws, into: Obstac
 type Demand = {
   /** Those that joined without a word count too. */
   readonly joiners: boolean;
-  /** Evidence over a cross-certified chain counts too. */
-  readonly unclean: boolean;
+  /** Evidence over a cross-certified chain counts too: of everybody, or of those that did not join without a word. */
+  readonly unclean: boolean | 'of-members';
 };
 
 /** Somebody is not known to have loaded the current bundle, or a class is not accounted for. */
@@ -226,7 +234,8 @@ function untrusted(state: ServiceState, demand: Demand, flaws: Flaws, into: Obst
     const consumer = state.consumers[index];
     if (consumer === undefined || !consumer.registered || consumer.quarantined) continue;
     if (consumer.joiner && !demand.joiners) continue;
-    if (consumer.loaded >= state.generation && (consumer.clean || demand.unclean)) continue;
+    const unclean = demand.unclean === 'of-members' ? !consumer.joiner : demand.unclean;
+    if (consumer.loaded >= state.generation && (consumer.clean || unclean)) continue;
     if (into === undefined) return true;
     into.push({ kind: 'consumer', index });
     shut = true;

@@ -25,7 +25,11 @@ function stepOf(plan: Plan, state: RotationState): PlanStep {
 
 const etcd = [verifier('etcd-member/main/m1', 3), verifier('kube-apiserver/cp-1', 3), verifier('rotunda/a', 3)];
 const kubernetes = [
-  ...[verifier('kube-apiserver/cp-1', 3, { streamsSince: undefined }), verifier('kubelet/w1', 3), verifier('kubelet/w2', 3)],
+  ...[
+    verifier('kube-apiserver/cp-1', 3, { streamsSince: undefined }),
+    verifier('kubelet/w1', 3),
+    verifier('kubelet/w2', 3),
+  ],
   ...[verifier('kube-controller-manager/cp-1', 3), verifier('kube-scheduler/cp-1', 3), verifier('rotunda/a', 3)],
 ];
 const software = new Map([
@@ -33,7 +37,8 @@ const software = new Map([
   ['kubelet/w1', 'kubelet 1.36.3'],
   ['kubelet/w2', 'kubelet 1.36.3'],
 ]);
-const restarts = (step: PlanStep): string[] => step.work.filter((one) => one.effect === 'restart').map((one) => `${one.class} ${one.file}`);
+const restarts = (step: PlanStep): string[] =>
+  step.work.filter((one) => one.effect === 'restart').map((one) => `${one.class} ${one.file}`);
 
 describe('the steps of a plan', () => {
   it.each<[RotationKind, string]>([
@@ -54,8 +59,15 @@ describe('the steps of a plan', () => {
     ['cooling', 'retrusting issuing returning untrusting rolled-back'],
   ])('of a rollback from %s lead through %s', (state, states) => {
     const plan = planOf(inputOf('etcd', etcd, { started: true, rollback: true }, { state, newKey: 'bbbb' }));
-    expect(plan.steps.slice(1).map((step) => step.state).join(' ')).toBe(states);
-    expect(stepOf(planOf(inputOf('etcd', etcd, { started: true }, { state, newKey: 'bbbb' })), state).back?.join(' ')).toBe(states);
+    expect(
+      plan.steps
+        .slice(1)
+        .map((step) => step.state)
+        .join(' '),
+    ).toBe(states);
+    expect(
+      stepOf(planOf(inputOf('etcd', etcd, { started: true }, { state, newKey: 'bbbb' })), state).back?.join(' '),
+    ).toBe(states);
   });
 
   it('are none where there is no way back', () => {
@@ -73,7 +85,9 @@ describe('the steps of a plan', () => {
   it('say what is published and signed with, in generations that only rise', () => {
     const { steps } = planOf(inputOf('etcd', etcd));
     const text = steps.flatMap(({ does }) => does).join('\n');
-    expect(text).toMatch(/publishes bundle 4 of etcd: the old one and the new one[^]*signs with the new one[^]*publishes bundle 5 of etcd: the new one/);
+    expect(text).toMatch(
+      /publishes bundle 4 of etcd: the old one and the new one[^]*signs with the new one[^]*publishes bundle 5 of etcd: the new one/,
+    );
     expect(text).toMatch(/seals the key of the old one[^]*erases the key of the old one, for good/);
   });
 });
@@ -85,7 +99,11 @@ describe('what has to be done at consumers', () => {
       const step = stepOf(plan, state);
       expect(step.needsRestarts).toBe(true);
       expect(restarts(step)).toEqual(
-        expect.arrayContaining(['etcd-member --trusted-ca-file', 'etcd-member --peer-trusted-ca-file', 'kube-apiserver --etcd-cafile']),
+        expect.arrayContaining([
+          'etcd-member --trusted-ca-file',
+          'etcd-member --peer-trusted-ca-file',
+          'kube-apiserver --etcd-cafile',
+        ]),
       );
       expect(step.work.find((one) => one.class === 'etcd-member')?.text).toMatch(/One member at a time.*quorum/);
     }
@@ -112,7 +130,9 @@ describe('what has to be done at consumers', () => {
     const mixed = new Map([...software, ['kubelet/w2', 'kubelet 1.35.0']]);
     const step = stepOf(planOf(inputOf('kubernetes', kubernetes, { software: mixed })), 'trusting');
     const kubelets = step.work.filter((one) => one.class === 'kubelet' && one.effect === 'restart');
-    expect(kubelets).toMatchObject([{ consumers: 2, names: ['kubelet/w1', 'kubelet/w2'], file: 'CA of its kubeconfig' }]);
+    expect(kubelets).toMatchObject([
+      { consumers: 2, names: ['kubelet/w1', 'kubelet/w2'], file: 'CA of its kubeconfig' },
+    ]);
   });
 
   it('has the merged ConfigMap deleted and open watches ended when an authority is removed, and not before', () => {
@@ -121,7 +141,10 @@ describe('what has to be done at consumers', () => {
     expect(stepOf(plan, 'trusting').work.flatMap((one) => one.commands)).not.toContain(command);
     const last = stepOf(plan, 'distrusting').work;
     expect(last.flatMap((one) => one.commands)).toContain(command);
-    expect(last.find(({ file }) => file === 'watches that are open')).toMatchObject({ effect: 'never', class: 'kube-apiserver' });
+    expect(last.find(({ file }) => file === 'watches that are open')).toMatchObject({
+      effect: 'never',
+      class: 'kube-apiserver',
+    });
   });
 
   it('warns of the file that must never hold two certificates before the bundle is written', () => {
@@ -131,7 +154,9 @@ describe('what has to be done at consumers', () => {
 
   it('leaves out a class that is attested to have nobody in it', () => {
     const attestation = { id: '1', statement: 'absent', generation: 0, by: 'ada', expiresAt: now + day } as const;
-    const classes = classFacts('etcd', etcd).map((fact) => (fact.class === 'etcd-client' ? { ...fact, attestation } : fact));
+    const classes = classFacts('etcd', etcd).map((fact) =>
+      fact.class === 'etcd-client' ? { ...fact, attestation } : fact,
+    );
     const plan = planOf(inputOf('etcd', etcd, { facts: factsOf('etcd', etcd, { classes }) }));
     expect(stepOf(plan, 'trusting').work.some((one) => one.class === 'etcd-client')).toBe(false);
     expect(plan.steps.flatMap(({ blockers }) => blockers).some(({ kind }) => kind === 'class')).toBe(false);
@@ -155,8 +180,13 @@ describe('what is in the way', () => {
   });
 
   it('is who is silent or has a wrong clock, by name', () => {
-    const odd = [verifier('kubelet/w1', 3, { silentSince: now - day }), verifier('kubelet/w2', 3, { clockSkewMs: -5 * minute })];
-    const subjects = stepOf(planOf(inputOf('kubernetes', odd)), 'trusting').blockers.filter(({ kind }) => kind === 'consumer');
+    const odd = [
+      verifier('kubelet/w1', 3, { silentSince: now - day }),
+      verifier('kubelet/w2', 3, { clockSkewMs: -5 * minute }),
+    ];
+    const subjects = stepOf(planOf(inputOf('kubernetes', odd)), 'trusting').blockers.filter(
+      ({ kind }) => kind === 'consumer',
+    );
     expect(subjects.map(({ subject, lastEvidence }) => [subject, lastEvidence])).toEqual([
       ['kubelet/w1', 'it is silent'],
       ['kubelet/w2', 'its clock is 300 s away'],
@@ -164,9 +194,13 @@ describe('what is in the way', () => {
   });
 
   it('is what cannot be seen when an authority is removed: streams, copies, pins', () => {
-    const copies = [{ name: 'caBundle of v1.certificates.k8s.io', generation: undefined, holdsOld: false, remedy: 'apply it' }];
+    const copies = [
+      { name: 'caBundle of v1.certificates.k8s.io', generation: undefined, holdsOld: false, remedy: 'apply it' },
+    ];
     const pins = [{ kind: 'token' as const, name: 'abcdef', expiresAt: undefined }];
-    const plan = planOf(inputOf('kubernetes', kubernetes, { facts: factsOf('kubernetes', kubernetes, { copies, pins }) }));
+    const plan = planOf(
+      inputOf('kubernetes', kubernetes, { facts: factsOf('kubernetes', kubernetes, { copies, pins }) }),
+    );
     expect(stepOf(plan, 'drained').blockers.map(({ subject }) => subject)).toEqual(['token/abcdef']);
     const subjects = stepOf(plan, 'distrusting').blockers.map(({ subject }) => subject);
     expect(subjects).toEqual(expect.arrayContaining(['kube-apiserver', 'caBundle of v1.certificates.k8s.io']));
@@ -174,7 +208,9 @@ describe('what is in the way', () => {
 
   it('of the present state is what its gate says', () => {
     const window = { open: false, next: now + 3 * day };
-    const plan = planOf(inputOf('etcd', etcd, { facts: factsOf('etcd', etcd, { window, restarting: 'kubernetes-2' }) }));
+    const plan = planOf(
+      inputOf('etcd', etcd, { facts: factsOf('etcd', etcd, { window, restarting: 'kubernetes-2' }) }),
+    );
     expect(plan.steps[0]?.blockers.map(({ subject }) => subject)).toEqual(['time', 'kubernetes-2']);
     expect(plan.steps[0]?.duration).toMatchObject({ usual: 3 * day, worst: undefined });
   });
@@ -204,8 +240,15 @@ describe('how long it takes', () => {
   it('is as measured in earlier rotations, and not below what is configured', () => {
     const history = [{ trusting: 2 * day, cooling: day }, { trusting: 4 * day }, { trusting: minute }];
     const plan = planOf(inputOf('etcd', etcd, { history }));
-    expect(stepOf(plan, 'trusting').duration).toMatchObject({ usual: 2 * day, worst: 4 * day, basis: 'measured', why: 'as in 3 earlier rotations' });
-    expect(stepOf(planOf(inputOf('etcd', etcd, { history: [{ trusting: 1 }] })), 'trusting').duration.usual).toBe(6 * minute);
+    expect(stepOf(plan, 'trusting').duration).toMatchObject({
+      usual: 2 * day,
+      worst: 4 * day,
+      basis: 'measured',
+      why: 'as in 3 earlier rotations',
+    });
+    expect(stepOf(planOf(inputOf('etcd', etcd, { history: [{ trusting: 1 }] })), 'trusting').duration.usual).toBe(
+      6 * minute,
+    );
     expect(stepOf(plan, 'cooling').duration.usual).toBe(7 * day);
   });
 
@@ -218,7 +261,9 @@ describe('how long it takes', () => {
   it('of a drain ends with the last leaf, and before the signer has changed with the longest one that may come', () => {
     const before = stepOf(planOf(inputOf('etcd', etcd, { longestLeaf: 90 * day })), 'issuing').duration;
     expect(before).toMatchObject({ usual: 27 * day, worst: 90 * day });
-    const during = planOf(inputOf('etcd', etcd, { started: true, longestLeaf: 90 * day }, { state: 'issuing', newKey: 'bbbb' }));
+    const during = planOf(
+      inputOf('etcd', etcd, { started: true, longestLeaf: 90 * day }, { state: 'issuing', newKey: 'bbbb' }),
+    );
     expect(stepOf(during, 'issuing').duration).toMatchObject({ usual: 27 * day, worst: 30 * day });
   });
 
@@ -257,7 +302,11 @@ describe('what would fail', () => {
     const distrusted = stepOf(plan, 'distrusting').wouldFail;
     expect(new Set(distrusted.map(({ authority }) => authority))).toEqual(new Set(['aaaa']));
     expect(new Set(distrusted.flatMap(({ generations }) => generations))).toEqual(new Set([5]));
-    expect(stepOf(plan, 'cooling').wouldFail.some(({ authority, certainty }) => authority === 'new' && certainty === 'holds')).toBe(true);
+    expect(
+      stepOf(plan, 'cooling').wouldFail.some(
+        ({ authority, certainty }) => authority === 'new' && certainty === 'holds',
+      ),
+    ).toBe(true);
   });
 
   it('without one is every new leaf at whoever has not loaded the bundle', () => {
@@ -275,10 +324,19 @@ describe('what would fail', () => {
       classes: classFacts('etcd', loaded).map((fact) => (fact.registered > 0 ? fact : { ...fact, attestation })),
     });
     const leaves = leavesOf('etcd', 'bbbb').map((group) => ({ ...group, crossFrom: 'aaaa' }));
-    const generations = [{ generation: 3, anchors: ['aaaa'] }, { generation: 4, anchors: ['aaaa', 'bbbb'] }];
-    const input = inputOf('etcd', loaded, { started: true, facts, leaves, generations }, { state: 'drained', newKey: 'bbbb' });
+    const generations = [
+      { generation: 3, anchors: ['aaaa'] },
+      { generation: 4, anchors: ['aaaa', 'bbbb'] },
+    ];
+    const input = inputOf(
+      'etcd',
+      loaded,
+      { started: true, facts, leaves, generations },
+      { state: 'drained', newKey: 'bbbb' },
+    );
     const plan = planOf(input);
-    for (const state of ['distrusting', 'cooling', 'finished'] as const) expect(stepOf(plan, state).wouldFail).toEqual([]);
+    for (const state of ['distrusting', 'cooling', 'finished'] as const)
+      expect(stepOf(plan, state).wouldFail).toEqual([]);
   });
 
   it('at the cut of an emergency is the blast radius, by name', () => {
@@ -315,8 +373,18 @@ describe('whatever is known', () => {
       const stated = new Map(consumers.map((one, index) => [`${one.class}/${String(index)}`, one.software]));
       const path = pathFrom({ kind: of.kind, state: of.kind === 'emergency' ? 'declared' : 'staged', back: false });
       const state = started ? (path[at % path.length]?.state ?? 'staged') : path[0]?.state;
-      const more: Partial<Rotation> = { kind: of.kind, crossSigned: of.crossSigned, policy: of.policy, ...(state === undefined ? {} : { state }) };
-      return inputOf(of.ring, verifiers, { started, rollback: of.rollback, software: stated }, started ? { ...more, newKey: 'bbbb' } : more);
+      const more: Partial<Rotation> = {
+        kind: of.kind,
+        crossSigned: of.crossSigned,
+        policy: of.policy,
+        ...(state === undefined ? {} : { state }),
+      };
+      return inputOf(
+        of.ring,
+        verifiers,
+        { started, rollback: of.rollback, software: stated },
+        started ? { ...more, newKey: 'bbbb' } : more,
+      );
     });
 
   it('a plan is a way through the state machine, to an end', () => {
@@ -352,7 +420,8 @@ describe('whatever is known', () => {
           expect(worst ?? usual).toBeGreaterThanOrEqual(usual);
           expect(step.blockers.every(({ remedies }) => remedies.length > 0)).toBe(true);
           for (const one of step.work)
-            if (one.effect === 'restart' || one.effect === 'never') expect(one.commands.length, one.file).toBeGreaterThan(0);
+            if (one.effect === 'restart' || one.effect === 'never')
+              expect(one.commands.length, one.file).toBeGreaterThan(0);
         }
       }),
     );

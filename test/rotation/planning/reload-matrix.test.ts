@@ -22,7 +22,7 @@ describe('the reload matrix', () => {
         expect(row.byHand.text, row.file).not.toBe('');
         expect(row.see, row.file).not.toBe('');
         if (row.effect === 'restart' || row.effect === 'never') expect(row.byHand.commands, row.file).not.toEqual([]);
-  if (row.effect === 'delayed') expect(row.worstDelayMs, row.file).toBeGreaterThan(0);
+        if (row.effect === 'delayed') expect(row.worstDelayMs, row.file).toBeGreaterThan(0);
       }
     },
   );

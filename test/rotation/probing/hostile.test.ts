@@ -116,9 +116,11 @@ describeWithPeer('openssl', 'a probe of an endpoint that means no good', () => {
     );
     const answer = await probe(endpoint.port, { protocol });
     expect(answer.outcome).not.toBe('no');
-    if (protocol !== 'tls') expect(answer.outcome).toBe('unreachable');
+    if (protocol === 'tls') expect(answer).toMatchObject({ outcome: 'yes', detail: 'it sends without end' });
+    else expect(answer.outcome).toBe('unreachable');
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(sent).toBeLessThan(64 << 20);
+    // What the kernel has buffered on its way counts too.
+    expect(sent).toBeLessThan(16 << 20);
   });
 
   it.each(['kubernetes', 'etcd'] as const)('that answers a byte at a time, asked as %s', async (protocol) => {

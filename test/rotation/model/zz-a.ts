@@ -1,0 +1,18 @@
+import { explore } from './explore.js';
+import type { Setup, PeerSetup } from './setup.js';
+const a: PeerSetup = { name: 'a', starts: 'member', leaves: 'simple' };
+const b: PeerSetup = { name: 'b', starts: 'member', leaves: 'simple' };
+const J: PeerSetup = { name: 'joiner', starts: 'outside', leaves: 'simple' };
+const run = (s: Setup, o = {}) => { const r = explore(s, o); console.log(s.title, r.states, r.steps, r.depth, Math.round(r.milliseconds) + 'ms', r.violation ? r.violation.invariant + ' ' + r.violation.text + '\n  ' + r.violation.trace.join('\n  ') : 'safe'); };
+const base: Setup = { title: 'plain', kind: 'planned', crossSigned: false, joiners: 'stating', peers: [a, b, J] };
+const Q = { rebuilt: true, quarantine: true } as const;
+run({ ...base, title: 'rule 1', crossSigned: true, joiners: 'silent' });
+run({ ...base, title: 'rule 1 a seen', crossSigned: true, joiners: 'silent', peers: [a, { ...J, handshakes: true }] });
+run({ ...base, title: 'rule 1 a seen rebuilt q', crossSigned: true, joiners: 'silent', peers: [a, { ...J, handshakes: true, ...Q }] });
+run({ ...base, title: 'rule 1 a q, seen rebuilt q', crossSigned: true, joiners: 'silent', peers: [{ ...a, ...Q }, { ...J, handshakes: true, ...Q }] });
+run({ ...base, title: 'rule 2 rebuilt q', joiners: 'silent', peers: [a, b, { ...J, ...Q }] });
+run({ ...base, title: 'a j dies', peers: [{...a, quarantine: true, dies: true, leaves: 'stepwise', renews: true, delays: true}, { ...J, ...Q }] });
+run({ ...base, title: 'declares cross silent', declares: true, crossSigned: true, joiners: 'silent', peers: [a, J] });
+run({ ...base, title: 'emergency silent', kind: 'emergency', joiners: 'silent'  });
+run({ ...base, title: 'emergency', kind: 'emergency' });
+run({ ...base, title: 'emergency a j q', kind: 'emergency', peers: [{...a, ...Q}, J]});
