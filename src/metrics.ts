@@ -33,6 +33,15 @@ export type ScrapeGauges = {
   cleaningPaused: Gauge;
   eventLoopDelay: Gauge<'quantile'>;
   renewalsPeak: Gauge;
+} & RotationGauges;
+
+type RotationGauges = {
+  rotationState: Gauge<'ring' | 'kind' | 'state'>;
+  rotationStateSeconds: Gauge<'ring'>;
+  rotationGateRatio: Gauge<'ring' | 'gate'>;
+  rotationBlockers: Gauge<'ring' | 'kind'>;
+  rotationStartBy: Gauge<'ring'>;
+  bundleAcknowledgedRatio: Gauge<'ring'>;
 };
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -134,6 +143,7 @@ function counted(registers: Registry[]): Counted {
 
 function scrapeGauges(registers: Registry[]): ScrapeGauges {
   return {
+    ...rotationGauges(registers),
     certificatesExpiring: new Gauge({
       name: 'rotunda_certificates_expiring',
       help: 'Live certificates that expire within the given time, by ring.',
@@ -176,6 +186,47 @@ function scrapeGauges(registers: Registry[]): ScrapeGauges {
     cleaningPaused: new Gauge({
       name: 'rotunda_cleaning_paused',
       help: '1 while nothing is cleaned up because the clock jumped.',
+      registers,
+    }),
+  };
+}
+
+function rotationGauges(registers: Registry[]): RotationGauges {
+  return {
+    rotationState: new Gauge({
+      name: 'rotunda_rotation_state',
+      help: '1 for the state that the rotation of a ring is in; nothing while none runs.',
+      labelNames: ['ring', 'kind', 'state'] as const,
+      registers,
+    }),
+    rotationStateSeconds: new Gauge({
+      name: 'rotunda_rotation_state_seconds',
+      help: 'How long the rotation of a ring has been in its state.',
+      labelNames: ['ring'] as const,
+      registers,
+    }),
+    rotationGateRatio: new Gauge({
+      name: 'rotunda_rotation_gate_ratio',
+      help: 'Of what the gate ahead asks for: how much holds. 1: it passes.',
+      labelNames: ['ring', 'gate'] as const,
+      registers,
+    }),
+    rotationBlockers: new Gauge({
+      name: 'rotunda_rotation_blockers',
+      help: 'What keeps the gate ahead shut, by kind: consumer, class, certificate, copy, pin, probe, time, operator, authority.',
+      labelNames: ['ring', 'kind'] as const,
+      registers,
+    }),
+    rotationStartBy: new Gauge({
+      name: 'rotunda_rotation_start_by_timestamp_seconds',
+      help: 'From when on a rotation of the ring is late: two of them, and the wait for a window, no longer fit before its authority ends. Seconds since 1970.',
+      labelNames: ['ring'] as const,
+      registers,
+    }),
+    bundleAcknowledgedRatio: new Gauge({
+      name: 'rotunda_bundle_acknowledged_ratio',
+      help: 'Of the registered verifiers of a ring: how many are known to have loaded its present bundle.',
+      labelNames: ['ring'] as const,
       registers,
     }),
   };

@@ -5,6 +5,8 @@ export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** All of standard input. */
   readonly input: () => Promise<string>;
+  /** The terminal that `out` goes to; undefined where it is a file, a pipe, or nobody. */
+  readonly terminal?: () => { readonly columns: number; readonly rows: number } | undefined;
 };
 
 export const processIo: Io = {
@@ -20,4 +22,5 @@ export const processIo: Io = {
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
     return Buffer.concat(chunks).toString('utf8');
   },
+  terminal: () => (process.stdout.isTTY ? { columns: process.stdout.columns, rows: process.stdout.rows } : undefined),
 };

@@ -10,6 +10,7 @@ import { kubernetesNoun } from './kubernetes/index.js';
 import { nodeNoun } from './node.js';
 import { requestNoun } from './request.js';
 import { ringNoun } from './ring.js';
+import { rotationNoun } from './rotation/index.js';
 import { serveNoun } from './serve.js';
 import { tokenNoun } from './token.js';
 import { versionNoun } from './version.js';
@@ -21,6 +22,7 @@ export const nouns: readonly ((program: Command, io: Io) => void)[] = [
   ringNoun,
   authorityNoun,
   bundleNoun,
+  rotationNoun,
   requestNoun,
   certNoun,
   tokenNoun,

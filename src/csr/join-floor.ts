@@ -72,6 +72,20 @@ export async function requireFloor(
     throw stale(current, `bundle ${String(generation)} of the ring ${ring.name} is another one than the caller holds`);
 }
 
+/**
+ * The same for a request that was stored: since it was, the floor may have gone up. What it says in its annotations counts,
+ * whoever wrote it there. Throws 'stale-bundle'.
+ */
+export function requireStoredFloor(
+  parts: Pick<Parts, 'ca' | 'floorSatisfied'>,
+  profile: Profile,
+  { identity, request }: { readonly identity: Identity; readonly request: Pick<CertificateRequest, 'metadata'> },
+): Promise<void> {
+  const generation = statedGeneration(request);
+  const stated = statedBundle(request) ?? (generation === undefined ? undefined : { generation });
+  return requireFloor(parts, profile, { identity, stated });
+}
+
 function belowFloor({ name, joinFloor }: Ring, generation: number | undefined): string {
   const needed = `the ring ${name} gives certificates to those who hold bundle ${String(joinFloor)} or a later one`;
   return generation === undefined

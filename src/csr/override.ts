@@ -5,6 +5,7 @@ import { type StoredCase, caseOf } from './case.js';
 import { hasCondition } from './conditions.js';
 import { firstViolation } from './evaluate.js';
 import { issue } from './issue.js';
+import { requireStoredFloor } from './join-floor.js';
 import { parseObject, stateOf, textOf, withCondition } from './object.js';
 import { type Parts, record, resource, service } from './parts.js';
 import { intend, type Plan, prepare } from './plan.js';
@@ -35,6 +36,8 @@ export async function wasEdited({ store }: Parts, { name, revision }: RequestRow
   return now !== undefined && now.revision !== revision;
 }
 
+const refusals: readonly string[] = ['invalid', 'forbidden', 'stale-bundle'];
+
 /** Tells whether this was the one to do it. */
 async function issueOverridden(parts: Parts, found: StoredCase, by: Identity | undefined): Promise<boolean> {
   const { row, request } = found;
@@ -50,6 +53,7 @@ async function issueOverridden(parts: Parts, found: StoredCase, by: Identity | u
   const { token: _token, ...identity } = facts.identity;
   try {
     const { prepared, truncated } = prepare(parts, found.plan, request, undefined);
+    await requireStoredFloor(parts, profile, { identity: found.identity, request });
     const plan: Plan = { ...found.plan, facts: { ...facts, identity }, prepared, truncated };
     const mine = await parts.store.write(async (tx) => {
       if (!(await takeRequest(tx.db, row, facts.now))) return false;
@@ -66,7 +70,7 @@ async function issueOverridden(parts: Parts, found: StoredCase, by: Identity | u
       before,
     );
   } catch (error) {
-    if (!(error instanceof RotundaError) || (error.code !== 'invalid' && error.code !== 'forbidden')) throw error;
+    if (!(error instanceof RotundaError) || !refusals.includes(error.code)) throw error;
     parts.logger.warn(
       { err: error, request: row.name, profile: profile.signerName },
       'an approved request cannot be issued',

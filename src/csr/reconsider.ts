@@ -11,6 +11,7 @@ import { type StoredCase, caseOf } from './case.js';
 import { recordDecision } from './decision-record.js';
 import { holdReason, nextLook, withHold, withoutHold } from './hold.js';
 import { issue } from './issue.js';
+import { requireStoredFloor } from './join-floor.js';
 import { stateOf, textOf, withCondition } from './object.js';
 import { issueApproved, wasEdited } from './override.js';
 import { type Parts, resource } from './parts.js';
@@ -80,7 +81,7 @@ async function decideAgain(parts: Parts, row: RequestRow): Promise<void> {
   if (decision.outcome === 'approve') {
     plan =
       facts.banned === undefined
-        ? await planFor(parts, { profile, csr, identity, request }, facts.now)
+        ? await plannedAgain(parts, { profile, csr, identity, request }, facts.now)
         : refused(plan, `banned: ${facts.banned}`);
   }
   // Somebody may have begun while this looked at the facts.
@@ -101,6 +102,18 @@ async function decideAgain(parts: Parts, row: RequestRow): Promise<void> {
     asked = parts.again.delete(row.uid);
   }
   if (asked || (!taken && (await wasEdited(parts, row)))) await lookAgain(parts, row.name);
+}
+
+/** What it says that its machine holds may have become too old while it waited; it never becomes newer. */
+async function plannedAgain(parts: Parts, asked: Parameters<typeof planFor>[1], now: number): Promise<Plan> {
+  const plan = await planFor(parts, asked, now);
+  try {
+    await requireStoredFloor(parts, asked.profile, asked);
+    return plan;
+  } catch (error) {
+    if (!(error instanceof RotundaError) || error.code !== 'stale-bundle') throw error;
+    return refused(plan, error.message);
+  }
 }
 
 /** Tells whether this was the one to do it. */

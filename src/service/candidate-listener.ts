@@ -6,6 +6,8 @@ import type { Logger } from 'pino';
 import type { Ca, Canary } from '../ca/types.js';
 import type { AltName } from '../ca/x509/types.js';
 import type { Clock } from '../clock.js';
+import { candidateIn, retiredIn } from '../rotation/probing/goals.js';
+import type { Rotation } from '../rotation/types.js';
 
 const lifetimeMs = 24 * 60 * 60_000;
 /** A connection tells what its process trusted when it was opened. */
@@ -97,7 +99,18 @@ export function createCandidateListener(options: CandidateListenerOptions): Cand
   };
 }
 
-export function servedName({ role, ring }: Pick<ServedAuthority, 'role' | 'ring'>): string {
+/** What is to be served while this rotation is where it is. */
+export function servedIn(rotation: Rotation): ServedAuthority[] {
+  const { ring } = rotation;
+  const candidate = candidateIn(rotation);
+  const retired = retiredIn(rotation);
+  return [
+    ...(candidate === undefined ? [] : [{ role: 'candidate' as const, ring, ...candidate }]),
+    ...(retired === undefined ? [] : [{ role: 'retired' as const, ring, ...retired }]),
+  ];
+}
+
+function servedName({ role, ring }: Pick<ServedAuthority, 'role' | 'ring'>): string {
   return `${role}.${ring}.rotunda.internal`;
 }
 

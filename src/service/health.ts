@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 import type { Context } from '../context.js';
 import { countHeldRequests } from '../store/queries/requests.js';
+import { collectRotations } from './rotation-metrics.js';
 import { createStoreProbe } from './store-probe.js';
 
 /** Rows that a scrape counts leaves for, with the label that names each. */
@@ -34,6 +35,7 @@ export function registerHealth(app: FastifyInstance, context: Context, readiness
     await reply.type(context.metrics.contentType).send(await context.metrics.render());
   });
   fillGauges(context);
+  collectRotations(context);
   measureLoop(app, context);
 }
 

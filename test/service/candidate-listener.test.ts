@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -14,7 +15,7 @@ import {
 } from '../../src/service/candidate-listener.js';
 import { logger, testClock } from '../ca/support.js';
 import { newPki, type TestAuthority, type TestLeaf, type TestPki } from '../rotation/probing/pki.js';
-import { describeWithPeer } from '../support/peers.js';
+import { describeWithPeer, requirePeer } from '../support/peers.js';
 
 const name = 'candidate.kubernetes.rotunda.internal';
 
@@ -172,6 +173,19 @@ describeWithPeer('openssl', 'candidates on the one listener', () => {
     const { chain } = await dial(name, [next]);
     for (const certificate of chain.slice(1))
       expect(certificate.verify(certificate.publicKey), certificate.subject).toBe(true);
+  });
+
+  it('are verified by openssl, strictly, and with the old anchor not', async () => {
+    const verify = (anchor: TestAuthority): Promise<number> => {
+      const asked = ['-connect', `127.0.0.1:${String(port)}`, '-servername', name, '-verify_hostname', name];
+      const by = ['-CAfile', anchor.files.cert, '-verify_return_error', '-x509_strict', '-brief'];
+      const child = spawn(requirePeer('openssl'), ['s_client', ...asked, ...by], {
+        stdio: ['ignore', 'ignore', 'ignore'],
+      });
+      return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? -1)));
+    };
+    expect(await verify(next)).toBe(0);
+    expect(await verify(old)).toBe(1);
   });
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('are known to have been verified, %s', async (version) => {

@@ -37,6 +37,10 @@ export function streamBundles(watchers: BundleWatchers, events: BundleEvents, st
     return;
   }
   let seen: Position = events.resume(stream.lastEventId);
+  let sent = true;
+  const nowSent = (): void => {
+    sent = true;
+  };
   const leave = (): void => {
     watchers.remove(watcher);
   };
@@ -56,12 +60,13 @@ export function streamBundles(watchers: BundleWatchers, events: BundleEvents, st
       if (response.writableLength > mostBuffered) drop();
     },
     due: () => {
-      // What was written before the last heartbeat and is still here, nobody reads.
-      if (response.writableLength > 0) {
+      // Nobody has read for so long that not even the last heartbeat could be sent.
+      if (!sent) {
         drop();
         return;
       }
-      response.write(':\n\n');
+      sent = false;
+      response.write(':\n\n', nowSent);
       watchers.schedule(watcher, heartbeatMs);
     },
     end: () =>

@@ -21,7 +21,8 @@ const verbs: readonly { readonly verb: Verb; readonly summary: string; readonly 
   {
     verb: 'pause',
     summary: 'Keep a rotation where it is',
-    description: 'What is issued and served goes on. The deadline of an emergency passes all the same: nothing is cut off while it is paused.',
+    description:
+      'What is issued and served goes on. The deadline of an emergency passes all the same: nothing is cut off while it is paused.',
   },
   {
     verb: 'resume',
@@ -36,7 +37,8 @@ const verbs: readonly { readonly verb: Verb; readonly summary: string; readonly 
   {
     verb: 'rollback',
     summary: 'Turn back to the old authority',
-    description: '409 where there is no way back: the old key is gone, or may be somebody else\'s too. For administrators.',
+    description:
+      "409 where there is no way back: the old key is gone, or may be somebody else's too. For administrators.",
   },
 ];
 

@@ -16,11 +16,13 @@ export const rotationDraftSchema = z
   .strictObject({
     ring: nameText,
     kind: z.enum(kinds).optional().meta({
-      description: '`planned` when left out, `keys` for a ring of signing keys. `reissue`: another certificate of the same key',
+      description:
+        '`planned` when left out, `keys` for a ring of signing keys. `reissue`: another certificate of the same key',
     }),
     policy: z.enum(['automatic', 'manual']).optional().meta({ description: "The ring's own when left out" }),
     crossSign: z.boolean().optional().meta({
-      description: "Whether the old authority vouches for the new one; the ring's own when left out, never in an emergency",
+      description:
+        "Whether the old authority vouches for the new one; the ring's own when left out, never in an emergency",
     }),
     keyType: text(32).optional().meta({ description: "Of the new authority; the ring's own when left out" }),
     publicKey: z.string().min(1).max(16_384).optional().meta({
@@ -30,7 +32,8 @@ export const rotationDraftSchema = z
       description: 'Of an emergency: when stragglers are cut off, RFC 3339, or a duration from now such as `4h`',
     }),
     preference: z.enum(['availability-first', 'security-first']).optional().meta({
-      description: 'Of an emergency: whether to wait for trust before anything is issued anew; availability first when left out',
+      description:
+        'Of an emergency: whether to wait for trust before anything is issued anew; availability first when left out',
     }),
     reason: text(1024).optional().meta({ description: 'For the record; an emergency needs one' }),
     confirm: nameText.optional().meta({ description: 'Of an emergency that is meant: the name of the ring once more' }),
@@ -41,7 +44,10 @@ export const rotationDraftSchema = z
 type Draft = z.output<typeof rotationDraftSchema>;
 
 /** What is asked for, with what the configuration says of the ring. Throws RotundaError 'invalid'. */
-export async function startRequestOf(context: Pick<Context, 'config' | 'clock' | 'keySets'>, draft: Draft): Promise<StartRequest> {
+export async function startRequestOf(
+  context: Pick<Context, 'config' | 'clock' | 'keySets'>,
+  draft: Draft,
+): Promise<StartRequest> {
   const { ring, policy, crossSign, publicKey, reason = '' } = draft;
   const now = context.clock.now().getTime();
   const settings = ringRotation(context.config.rotation, ring);
@@ -77,11 +83,18 @@ export function requireConfirmation({ ring, confirm, reason }: Draft, { kind, op
       hint: 'dryRun shows who that would be',
     });
   if (reason === undefined)
-    causes.push({ field: 'reason', reason: 'FieldValueRequired', message: 'an emergency is not declared without saying why' });
+    causes.push({
+      field: 'reason',
+      reason: 'FieldValueRequired',
+      message: 'an emergency is not declared without saying why',
+    });
   if (causes.length > 0) throw invalid(causes);
 }
 
-async function usualKind({ keySets }: Pick<Context, 'keySets'>, { ring, publicKey }: Draft): Promise<StartRequest['kind']> {
+async function usualKind(
+  { keySets }: Pick<Context, 'keySets'>,
+  { ring, publicKey }: Draft,
+): Promise<StartRequest['kind']> {
   if (publicKey !== undefined) return 'keys';
   return (await keySets.list()).some((set) => set.ring === ring) ? 'keys' : 'planned';
 }
@@ -97,14 +110,22 @@ const only: readonly Only[] = [
   { field: 'preference', kinds: ['emergency'], message: 'belongs to an emergency' },
   { field: 'confirm', kinds: ['emergency'], message: 'belongs to an emergency' },
   { field: 'publicKey', kinds: ['keys'], message: 'belongs to a ring of signing keys' },
-  { field: 'crossSign', kinds: ['planned'], message: 'belongs to a planned rotation: nothing else has one authority vouch for another' },
+  {
+    field: 'crossSign',
+    kinds: ['planned'],
+    message: 'belongs to a planned rotation: nothing else has one authority vouch for another',
+  },
   { field: 'keyType', kinds: ['planned', 'emergency'], message: 'belongs to a new authority' },
 ];
 
 function misplaced(draft: Draft, kind: StartRequest['kind']): FieldCause[] {
   return only
     .filter(({ field, kinds: fitting }) => (draft[field] ?? false) !== false && !fitting.includes(kind))
-    .map(({ field, message }) => ({ field, reason: 'FieldValueForbidden', message: `${message}, and this is ${kind}` }));
+    .map(({ field, message }) => ({
+      field,
+      reason: 'FieldValueForbidden',
+      message: `${message}, and this is ${kind}`,
+    }));
 }
 
 /** Milliseconds; NaN for what is neither a time nor a duration. */

@@ -20,6 +20,8 @@ export const dryRunSchema = z
   })
   .meta({ id: 'RotationDryRun', description: 'What starting a rotation would do' });
 
+export type DryRunView = z.output<typeof dryRunSchema>;
+
 export const plainType = 'text/plain';
 
 /** A response that is JSON, or text for a terminal when asked for by Accept. */
@@ -36,7 +38,7 @@ export function negotiatePlan(accept: string | undefined): 'json' | 'text' {
   });
 }
 
-type DryRun = { readonly view: z.output<typeof dryRunSchema>; text(): string };
+type DryRun = { readonly view: DryRunView; text(): string };
 
 /** What would be done, and to whom. Nothing is made or written. Throws as starting does: 'conflict', 'not-found'. */
 export async function dryRun(context: Context, wanted: StartRequest): Promise<DryRun> {
@@ -48,11 +50,10 @@ export async function dryRun(context: Context, wanted: StartRequest): Promise<Dr
   const radius = emergency ? await blastRadius(context, rotation, running) : undefined;
   const plan = await planOfNew(context, rotation);
   return {
-    view: defined({ plan: planView(plan), blastRadius: radius && radiusView(radius) }),
+    view: defined({ plan: planView(plan), blastRadius: radius && radiusView(radius, plan.now) }),
     text: () => `${radius === undefined ? '' : `${renderRadius(radius, plan.now)}\n`}${renderPlan(plan)}`,
   };
 }
-
 
 /** A running one as an emergency would leave it. */
 function turned(begun: Rotation, running: Rotation): Rotation {

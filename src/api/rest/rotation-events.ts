@@ -68,7 +68,8 @@ function streamRoute(app: RestApp, context: Context): void {
         tags: ['rotations'],
         headers: z.object({
           'last-event-id': z.string().optional().meta({
-            description: 'The last event that the caller has: what came since is sent, or the present state where that is not known any more',
+            description:
+              'The last event that the caller has: what came since is sent, or the present state where that is not known any more',
           }),
         }),
         querystring: z.strictObject({}),
@@ -79,7 +80,11 @@ function streamRoute(app: RestApp, context: Context): void {
       const release = (places ??= createWatchPlaces(context.metrics, 'rotations')).enter(request.identity, request.ip);
       const lastEventId = request.headers['last-event-id'];
       reply.hijack();
-      void streams.open({ response: reply.raw, lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined, release });
+      void streams.open({
+        response: reply.raw,
+        lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
+        release,
+      });
     },
   );
 }

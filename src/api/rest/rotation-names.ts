@@ -6,7 +6,9 @@ import type { Rotation } from '../../rotation/types.js';
 import { nameText } from './schemas.js';
 
 export const rotationParams = z.strictObject({
-  rotation: nameText.meta({ description: 'Its id; the name of a ring stands for its running rotation, or its last one' }),
+  rotation: nameText.meta({
+    description: 'Its id; the name of a ring stands for its running rotation, or its last one',
+  }),
 });
 
 /** Throws RotundaError 'not-found'. */

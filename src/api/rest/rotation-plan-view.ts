@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import type { EmergencyRadius, Some } from '../../rotation/outlook/blast-radius.js';
+import { renderRadius } from '../../rotation/outlook/radius-text.js';
 import type { Failure } from '../../rotation/planning/cross-product.js';
 import type { Plan, PlanStep } from '../../rotation/planning/types.js';
 import type { Work } from '../../rotation/planning/work.js';
@@ -102,6 +103,7 @@ export const radiusSchema = z
       groups: z.array(z.object({ profile: z.string(), count, latestNotAfter: timeText, names })),
     }),
     verifiers: z.object({ total: count, behind: someSchema, silent: someSchema, undeclared: names }),
+    text: z.string().meta({ description: 'The same for people, in lines' }),
   })
   .meta({ id: 'EmergencyRadius', description: 'Who is cut off by an emergency unless it follows in time' });
 
@@ -119,7 +121,8 @@ export function planView(plan: Plan): PlanView {
 }
 
 function stepView(step: PlanStep): PlanView['steps'][number] {
-  const { state, present, meaning, does, work, needsRestarts, waitsFor, duration, gate, blockers, blocked, back } = step;
+  const { state, present, meaning, does, work, needsRestarts, waitsFor, duration, gate, blockers, blocked, back } =
+    step;
   return defined({
     ...{ state, present, meaning, does: [...does], work: work.map(workView), needsRestarts, gate, blocked },
     ...{ waitsFor: [...waitsFor], from: timeOf(step.from), blockers: blockers.map(blockerView) },
@@ -150,7 +153,18 @@ function failureView(failure: Failure): PlanView['failsNow'][number] {
   });
 }
 
-export function radiusView({ ring, authority, deadline, takesOver, leaves, verifiers }: EmergencyRadius): RadiusView {
+export function radiusView(radius: EmergencyRadius, now: number): RadiusView {
+  return { ...radiusData(radius), text: renderRadius(radius, now) };
+}
+
+function radiusData({
+  ring,
+  authority,
+  deadline,
+  takesOver,
+  leaves,
+  verifiers,
+}: EmergencyRadius): Omit<RadiusView, 'text'> {
   const some = ({ count: many, names: who }: Some) => ({ count: many, names: [...who] });
   return defined({
     ...{ ring, authority, deadline: timeOf(deadline), takesOver: takesOver?.id },

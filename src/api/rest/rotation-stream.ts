@@ -57,10 +57,10 @@ export function createRotationStreams(parts: Parts): RotationStreams {
 }
 
 type Reader = {
-  tell(text: string): void;
+  readonly tell: (text: string) => void;
   /** Ended with the stream, or at once where that is over already. */
-  hold(subscription: Subscription): void;
-  end(): Promise<void>;
+  readonly hold: (subscription: Subscription) => void;
+  readonly end: () => Promise<void>;
 };
 
 function readerOf({ response, release }: Opened): Reader {

@@ -70,7 +70,18 @@ export const blockerSchema = z
 const gateSchema = z
   .object({
     name: z.enum([
-      ...(['start', 'trust', 'canary', 'drain', 'approval', 'distrust', 'cooling', 'spread', 'cut', 'recover'] as const),
+      ...([
+        'start',
+        'trust',
+        'canary',
+        'drain',
+        'approval',
+        'distrust',
+        'cooling',
+        'spread',
+        'cut',
+        'recover',
+      ] as const),
     ]),
     passes: z.boolean(),
     satisfied: count.meta({ description: 'Of what has to hold: how much does' }),

@@ -22,7 +22,10 @@ const mostListed = 10_000;
 const listQuery = z.strictObject({
   ...pageQuery,
   ring: nameText.optional(),
-  running: z.enum(['true', 'false']).optional().meta({ description: 'Only those that are not over, or only those that are' }),
+  running: z
+    .enum(['true', 'false'])
+    .optional()
+    .meta({ description: 'Only those that are not over, or only those that are' }),
 });
 
 export function rotationRoutes(app: RestApp, context: Context): void {
@@ -50,7 +53,10 @@ function listRoute(app: RestApp, { rotations }: Context): void {
     async (request) => {
       const { ring, running, ...page } = request.query;
       const all = await rotations.list({ ring, limit: mostListed });
-      const wanted = running === undefined ? all : all.filter(({ finishedAt }) => (finishedAt === undefined) === (running === 'true'));
+      const wanted =
+        running === undefined
+          ? all
+          : all.filter(({ finishedAt }) => (finishedAt === undefined) === (running === 'true'));
       const { items, ...more } = paginate(wanted, ({ startedAt, id }) => `${newestFirst(startedAt)}/${id}`, page);
       return { ...more, items: items.map(rotationView) };
     },
@@ -90,7 +96,11 @@ function startRoute(app: RestApp, context: Context): void {
         if (format === 'json') return reply.code(200).send(answer.view);
         return reply.code(200).type(plainType).send(answer.text());
       }
-      requireAccess(context.authorize, request.identity, { verb: 'create', group: 'rotunda.dev', resource: 'rotations' });
+      requireAccess(context.authorize, request.identity, {
+        verb: 'create',
+        group: 'rotunda.dev',
+        resource: 'rotations',
+      });
       const wanted = await startRequestOf(context, draft);
       requireConfirmation(draft, wanted);
       const rotation = await context.rotations.start(wanted, request.identity.username);

@@ -13,7 +13,9 @@ export type Earlier = {
 
 /** What the rotations of a ring that are over show about the next one of the same kind. */
 export async function earlier(parts: OutlookParts, ring: string, kind: Rotation['kind']): Promise<Earlier> {
-  const over = (await parts.rotations.list({ ring, limit: mostEarlier })).filter(({ finishedAt }) => finishedAt !== undefined);
+  const over = (await parts.rotations.list({ ring, limit: mostEarlier })).filter(
+    ({ finishedAt }) => finishedAt !== undefined,
+  );
   const last = over.find(({ state }) => state !== 'aborted');
   return {
     durations: over.filter((one) => one.kind === kind && one.state === 'finished').map(phaseDurations),

@@ -64,14 +64,25 @@ async function plan(parts: OutlookParts, rotation: Rotation, wanted: Wanted): Pr
 }
 
 /** Join commands that were printed until now will name the old authority alone once there is another. */
-async function factsOf({ rotations, store, config }: OutlookParts, rotation: Rotation, started: boolean): Promise<Facts> {
+async function factsOf(
+  { rotations, store, config }: OutlookParts,
+  rotation: Rotation,
+  started: boolean,
+): Promise<Facts> {
   const facts = await rotations.facts(rotation);
   if (started || rotation.kind !== 'planned' || rotation.ring !== config.topology.kubernetesServer) return facts;
   const rows = await listPinned(store.db, { before: facts.now, now: facts.now });
-  return { ...facts, pins: rows.map(({ id, expires_at: expiresAt }) => ({ kind: 'token', name: id, expiresAt: expiresAt ?? undefined })) };
+  return {
+    ...facts,
+    pins: rows.map(({ id, expires_at: expiresAt }) => ({ kind: 'token', name: id, expiresAt: expiresAt ?? undefined })),
+  };
 }
 
-async function leavesOf({ store, ca }: OutlookParts, { ring, kind, oldKey }: Rotation, now: number): Promise<LeafGroup[]> {
+async function leavesOf(
+  { store, ca }: OutlookParts,
+  { ring, kind, oldKey }: Rotation,
+  now: number,
+): Promise<LeafGroup[]> {
   if (kind === 'keys') return [];
   const { active, crossPem } = ca.ring(ring);
   const groups = await groupLiveLeaves(store.db, { ring, now, names: mostNamed });
@@ -81,7 +92,11 @@ async function leavesOf({ store, ca }: OutlookParts, { ring, kind, oldKey }: Rot
   }));
 }
 
-async function generationsOf({ store: { db } }: OutlookParts, { ring, kind }: Rotation, from: number): Promise<Generation[]> {
+async function generationsOf(
+  { store: { db } }: OutlookParts,
+  { ring, kind }: Rotation,
+  from: number,
+): Promise<Generation[]> {
   const published = await listPublished(db, { ring, from });
   if (kind === 'keys') return published;
   const skis = new Map((await certificatesOfRing(db, ring)).map(({ fingerprint, ski }) => [fingerprint, ski]));

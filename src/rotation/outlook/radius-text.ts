@@ -8,7 +8,9 @@ const mostShown = 5;
 export function renderRadius(radius: EmergencyRadius, now: number): string {
   const { ring, authority, deadline, takesOver } = radius;
   const turned =
-    takesOver === undefined ? [] : [`The rotation ${takesOver.id} (${takesOver.state}) is turned into it, with the successor that it has made.`];
+    takesOver === undefined
+      ? []
+      : [`The rotation ${takesOver.id} (${takesOver.state}) is turned into it, with the successor that it has made.`];
   return [
     `An emergency of ${ring}: the key ${authority} is tainted for ever, and nothing is signed with it from the start on.`,
     ...turned,
@@ -32,12 +34,17 @@ function leaves({ leaves: { total, exact, groups } }: EmergencyRadius): string[]
     moment(latestNotAfter),
     some(names, count, mostShown),
   ]);
-  return [`Certificates that have to be issued anew: ${many}.`, ...columns([[`${indent}PROFILE`, 'COUNT', 'LAST ENDS', 'OF'], ...rows])];
+  return [
+    `Certificates that have to be issued anew: ${many}.`,
+    ...columns([[`${indent}PROFILE`, 'COUNT', 'LAST ENDS', 'OF'], ...rows]),
+  ];
 }
 
 function verifiers({ verifiers: { total, behind, silent, undeclared } }: EmergencyRadius): string[] {
   const line = (what: string, names: readonly string[], count: number): string[] =>
-    count === 0 ? [] : wrapped(`${String(count)} ${what}: ${some(names, count, 2 * mostShown)}`, indent, `${indent}${indent}`);
+    count === 0
+      ? []
+      : wrapped(`${String(count)} ${what}: ${some(names, count, 2 * mostShown)}`, indent, `${indent}${indent}`);
   return [
     `Verifiers that have to load the new authority: ${String(total)} that are known.`,
     ...line('silent', silent.names, silent.count),

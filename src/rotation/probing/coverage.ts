@@ -30,11 +30,12 @@ export function protocolOf(consumerClass: string): ProbeProtocol {
   return asked(consumerClass).protocol;
 }
 
-/**
- * Whether anything can be shown about what a consumer verifies by presenting a client certificate to it. One of which it is
- * not known what it verifies is asked by TLS.
- */
-export function canBeAsked(consumerClass: string, verifies: readonly Purpose[]): boolean {
+/** What a consumer verifies certificates of a ring for; empty where that is not known, undefined where it verifies none. */
+export type Verified = readonly Purpose[] | undefined;
+
+/** Whether anything can be shown about what a consumer verifies by presenting a client certificate to it. */
+export function canBeAsked(consumerClass: string, verifies: Verified): boolean {
+  if (verifies === undefined) return false;
   return verifies.length === 0 || asked(consumerClass).shows.some((purpose) => verifies.includes(purpose));
 }
 
@@ -43,14 +44,14 @@ export function canBeAsked(consumerClass: string, verifies: readonly Purpose[]):
  * verifies clients with, and what it verifies peers with, from two files: each is shown by the listener that answered.
  */
 export function notShownBy(
-  consumer: { readonly class: string; readonly verifies: readonly Purpose[] },
+  consumer: { readonly class: string; readonly verifies: Verified },
   listeners: readonly NonNullable<ProbeAnswer['listener']>[],
 ): readonly Purpose[] {
   const { protocol, shows, follows = [] } = asked(consumer.class);
   const shown = shows.filter(
     (purpose) => protocol !== 'etcd' || listeners.includes(purpose === 'etcdPeer' ? 'etcd-peer' : 'etcd-client'),
   );
-  return consumer.verifies.filter((purpose) => !shown.includes(purpose) && !follows.includes(purpose));
+  return (consumer.verifies ?? []).filter((purpose) => !shown.includes(purpose) && !follows.includes(purpose));
 }
 
 function asked(consumerClass: string): Asked {

@@ -1,5 +1,4 @@
-import type { Purpose } from '../../fleet/consumers/types.js';
-import { canBeAsked, protocolOf } from './coverage.js';
+import { canBeAsked, protocolOf, type Verified } from './coverage.js';
 import type { Endpoint } from './endpoint.js';
 import type { Answers } from './judgement.js';
 import { type KnownAuthority, type Presented, readPresented } from './presented.js';
@@ -32,7 +31,7 @@ export type Look = {
   readonly detail: string;
 };
 
-type Asked = { readonly class: string; readonly verifies: readonly Purpose[] };
+type Asked = { readonly class: string; readonly verifies: Verified };
 
 /** One connection for each certificate, one after another: the control first, since without it the others say nothing. */
 export async function lookAt(text: string, endpoint: Endpoint, consumer: Asked, wanted: Wanted): Promise<Look> {

@@ -5,9 +5,9 @@ import type { Logger } from 'pino';
 import type { Authority } from '../../ca/types.js';
 import type { Clock, Random } from '../../clock.js';
 import type { Proof } from '../../fleet/consumers/report-types.js';
-import type { Purpose } from '../../fleet/consumers/types.js';
 import type { Store } from '../../store/types.js';
 import type { Rotation } from '../types.js';
+import type { Verified } from './coverage.js';
 import type { Credentials } from './credentials.js';
 import { parseEndpoint } from './endpoint.js';
 import { goalsOf } from './goals.js';
@@ -22,8 +22,7 @@ export type ProbedConsumer = {
   readonly class: string;
   /** `host:port`. Only what an operator or the configuration has registered: what a consumer says of itself must not make the service connect anywhere. */
   readonly endpoints: readonly string[];
-  /** For what it verifies certificates of the ring; empty where that is not known. */
-  readonly verifies: readonly Purpose[];
+  readonly verifies: Verified;
   /** What tells its present process from an earlier one, where that is known. */
   readonly process: string | undefined;
 };

@@ -1,5 +1,4 @@
-import type { Purpose } from '../../fleet/consumers/types.js';
-import { notShownBy } from './coverage.js';
+import { notShownBy, type Verified } from './coverage.js';
 import type { ProbeGoal } from './goals.js';
 import { acceptanceOf, type Answers, muteReason, refusalOf } from './judgement.js';
 import type { Look } from './look.js';
@@ -8,7 +7,7 @@ import type { ProbeOutcome } from './types.js';
 /** What is shown to be loaded: a generation, 0 for none of those that it could be. Undefined: nothing is, and why. */
 export type ProbeProof = { readonly generation: number | undefined; readonly withheld: string | undefined };
 
-type Asked = { readonly class: string; readonly verifies: readonly Purpose[]; readonly endpoints: readonly string[] };
+type Asked = { readonly class: string; readonly verifies: Verified; readonly endpoints: readonly string[] };
 
 /**
  * What the looks at a consumer's endpoints show of the process behind them. A goal is met where every endpoint meets it and

@@ -25,7 +25,7 @@ export type LiveLeavesQuery = {
 /** Read no further: who plans wants to know how many there are about, and a million rows would keep everybody waiting. */
 export const mostLeavesRead = 100_000;
 
-type Row = { profile: string; ski: string; name: string; count: number; latest: number };
+type Row = { profile: string; ski: string; name: string; count: number | string; latest: number | string };
 
 /** Leaves of a ring that neither expired nor were replaced or revoked, by profile and authority; canaries are nobody's. */
 export async function groupLiveLeaves(db: Kysely<Schema>, query: LiveLeavesQuery): Promise<LiveLeaves[]> {
@@ -52,7 +52,8 @@ export async function groupLiveLeaves(db: Kysely<Schema>, query: LiveLeavesQuery
     const key = `${profile}|${authority}`;
     const group = groups.get(key);
     if (group !== undefined) group.names.push(name);
-    else groups.set(key, { profile, ski: authority, count: Number(count), latestNotAfter: Number(latest), names: [name] });
+    else
+      groups.set(key, { profile, ski: authority, count: Number(count), latestNotAfter: Number(latest), names: [name] });
   }
   return [...groups.values()];
 }

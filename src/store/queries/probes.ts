@@ -47,3 +47,23 @@ export async function deleteProbes(db: Transaction<Schema>, endpoint: ProbedEndp
     .where('endpoint', '=', address)
     .execute();
 }
+
+export type ProbedConsumerRow = Pick<Selectable<Schema['consumers']>, 'name' | 'class' | 'endpoints' | 'process'> &
+  Pick<Selectable<Schema['consumer_rings']>, 'verifies'>;
+
+/** Who has something to do with a ring, is not quarantined, has a credential that has not expired at `now`, and can be reached. */
+export function listProbedConsumers(
+  db: Kysely<Schema>,
+  of: { readonly ring: string; readonly now: number },
+): Promise<ProbedConsumerRow[]> {
+  return db
+    .selectFrom('consumer_rings as r')
+    .innerJoin('consumers as c', 'c.name', 'r.consumer')
+    .select(['c.name', 'c.class', 'c.endpoints', 'c.process', 'r.verifies'])
+    .where('r.ring', '=', of.ring)
+    .where('c.state', '=', 'live')
+    .where('c.endpoints', '<>', '[]')
+    .where((e) => e.or([e('c.expires_at', 'is', null), e('c.expires_at', '>', of.now)]))
+    .orderBy('c.name')
+    .execute();
+}

@@ -240,23 +240,26 @@ describe('a stream', () => {
 });
 
 describe('a heartbeat', () => {
-  /** A watcher as the stream makes it, whose time comes when told to. */
-  function streamed(response: Pick<ServerResponse, 'writableLength'>): {
-    watcher: Watcher;
-    dueMs: number;
-    writes: string[];
+  /** A stream whose time comes when told to, over a connection that takes what is written when told to. */
+  function streamed(): {
+    due: () => void;
+    dueMs: () => number;
+    take: () => void;
+    writes: readonly string[];
   } {
-    const made: { watcher?: Watcher; dueMs?: number } = {};
+    const made: { watcher?: Watcher; dueMs: number } = { dueMs: 0 };
     const writes: string[] = [];
-    const stub = {
+    const untaken: (() => void)[] = [];
+    const response = {
       destroyed: false,
-      get writableLength() {
-        return response.writableLength;
-      },
+      writableLength: 0,
       setTimeout: () => undefined,
       once: () => undefined,
       writeHead: () => undefined,
-      write: (text: string) => writes.push(text),
+      write: (text: string, taken?: () => void) => {
+        writes.push(text);
+        if (taken !== undefined) untaken.push(taken);
+      },
       destroy: () => writes.push('destroyed'),
     } as unknown as ServerResponse;
     const hub: BundleWatchers = {
@@ -265,30 +268,40 @@ describe('a heartbeat', () => {
       schedule: (_watcher, dueMs) => Object.assign(made, { dueMs }),
       drain: () => Promise.resolve(),
     };
-    const options = {
+    streamBundles(hub, ringEvents(source, 'etcd'), {
       ring: 'etcd',
       lastEventId: undefined,
-      response: stub,
+      response,
       slow: () => (slow += 1),
       release: () => undefined,
+    });
+    return {
+      due: () => made.watcher?.due(),
+      dueMs: () => made.dueMs,
+      take: () => {
+        for (const taken of untaken.splice(0)) taken();
+      },
+      writes,
     };
-    streamBundles(hub, ringEvents(source, 'etcd'), options);
-    if (made.watcher === undefined) throw new Error('no watcher');
-    return Object.assign(made as { watcher: Watcher; dueMs: number }, { writes });
   }
 
   it('comes within the interval, then each time', () => {
-    const stream = streamed({ writableLength: 0 });
-    expect(stream.dueMs).toBeGreaterThanOrEqual(heartbeatMs / 2);
-    expect(stream.dueMs).toBeLessThanOrEqual(heartbeatMs);
-    stream.watcher.due();
-    expect(stream.writes.at(-1)).toBe(':\n\n');
-    expect(stream.dueMs).toBe(heartbeatMs);
+    const stream = streamed();
+    expect(stream.dueMs()).toBeGreaterThanOrEqual(heartbeatMs / 2);
+    expect(stream.dueMs()).toBeLessThanOrEqual(heartbeatMs);
+    for (let beat = 0; beat < 3; beat += 1) {
+      stream.due();
+      expect(stream.writes.at(-1)).toBe(':\n\n');
+      expect(stream.dueMs()).toBe(heartbeatMs);
+      stream.take();
+    }
   });
 
-  it('finds the reader that has not taken what came before', () => {
-    const stream = streamed({ writableLength: 1 });
-    stream.watcher.due();
+  it('finds the reader that has not taken the one before', () => {
+    const stream = streamed();
+    stream.due();
+    expect(slow).toBe(0);
+    stream.due();
     expect(stream.writes.at(-1)).toBe('destroyed');
     expect(slow).toBe(1);
   });

@@ -131,15 +131,19 @@ function taintedNeverSigns(context: Context, words: Words): string | undefined {
 
 /**
  * I14: once it is retired, or an emergency recovers, nobody trusts the old authority any more. Who has joined without a word
- * since an emergency's cut is named as such until it shows what it has loaded.
+ * since an emergency's cut is waited for by name until it shows that it has loaded what was published then.
  */
 function removalIsReal(context: Context, words: Words): string | undefined {
   const state = stateOf(context, words);
-  const emergency = get(ringWord(context, words), ring.emergency) === 1;
+  const service = ringWord(context, words);
+  const emergency = get(service, ring.emergency) === 1;
+  const generation = get(service, ring.generation);
   const over = emergency && state === 'finished';
   if (state !== 'cooling' && state !== 'recovering' && !over) return undefined;
   for (let index = 0; index < context.peers; index += 1) {
-    if (emergency && get(peerWord(words, index), peer.joiner) === 1) continue;
+    const word = peerWord(words, index);
+    const shown = get(word, peer.joiner) === 0 && get(word, peer.recorded) >= generation;
+    if (emergency && !shown) continue;
     if (verifies(context, words, index) && (trusts(context, words, index) & OLD) !== 0)
       return `${context.setup.peers[index]?.name ?? ''} still trusts the old authority`;
   }

@@ -21,7 +21,7 @@ function cells(row: ReloadRow): string[] {
   const delay = worstDelayMs === undefined ? '' : `, ${formatDuration(worstDelayMs)}`;
   const commands = byHand.commands.map((command) => `\`${command}\``).join(', then ');
   return [
-    `\`${file}\`${where === '' ? '' : `: ${where}`}`,
+    `${file.startsWith('--') ? `\`${file}\`` : file}${where === '' ? '' : `: ${where}`}`,
     purposes[purpose],
     `**${effects[effect]}**${delay}${sources[known]}: ${what}`,
     see,

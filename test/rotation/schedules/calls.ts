@@ -68,6 +68,8 @@ async function submit(world: World, peer: Peer, { identity, stated, joinsWith }:
 export async function collect(world: World): Promise<void> {
   for (const peer of world.peers) {
     for (const waiting of [...peer.waiting]) {
+      // Whoever does not trust the service any more does not hear of it.
+      if (!trustsService(world, waiting.joinsWith ?? peer.process?.trust, peer.skewMs)) continue;
       const { requests } = world.service.context();
       const object = await unlessRefused(world, requests.get(waiting.request));
       const text = object === undefined ? undefined : certificateIn(object);
@@ -99,7 +101,8 @@ export async function join(
   Object.assign(peer, { up: false, process: undefined, file: undefined, leafFile: undefined, restored: undefined });
   Object.assign(peer, { answers: [], waiting: [], outbox: [], image: undefined, streams: [] });
   const authorization = `Bearer ${await flavour.token(service.context(), peer.machine)}`;
-  const identity = await service.context().authenticator.authenticate({ authorization });
+  const identity = await unlessRefused(world, service.context().authenticator.authenticate({ authorization }));
+  if (identity === undefined) return false;
   const { generation, digest } = bundle;
   const stated = states ? { generation, digest } : undefined;
   const leaf = await submit(world, peer, { identity, stated, joinsWith: bundle });

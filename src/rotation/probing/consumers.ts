@@ -1,0 +1,26 @@
+import type { Clock } from '../../clock.js';
+import type { Topology } from '../../config/types.js';
+import { verifyingIn } from '../../fleet/consumers/classes.js';
+import { listProbedConsumers } from '../../store/queries/probes.js';
+import type { Store } from '../../store/types.js';
+import type { ProbedConsumer } from './prober.js';
+
+export type ConsumerSourceOptions = { readonly store: Store; readonly clock: Clock; readonly topology: Topology };
+
+/** The registered consumers of a ring that have endpoints. Only operators and the configuration give them any. */
+export function probedConsumers({
+  store,
+  clock,
+  topology,
+}: ConsumerSourceOptions): (ring: string) => Promise<readonly ProbedConsumer[]> {
+  return async (ring) => {
+    const rows = await listProbedConsumers(store.db, { ring, now: clock.now().getTime() });
+    return rows.map((row) => ({
+      name: row.name,
+      class: row.class,
+      endpoints: JSON.parse(row.endpoints) as string[],
+      process: row.process ?? undefined,
+      verifies: row.verifies === 1 ? verifyingIn(topology, ring, row.class).purposes : undefined,
+    }));
+  };
+}

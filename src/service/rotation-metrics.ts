@@ -1,0 +1,60 @@
+import type { Context } from '../context.js';
+import type { ScrapeGauges } from '../metrics.js';
+import { startByOf } from '../rotation/outlook/start-by.js';
+import { offers } from '../rotation/reducer.js';
+import type { Gate, Rotation, VerifierFact } from '../rotation/types.js';
+
+/** Fills what is measured of rotations, bundles, and when the next rotation has to begin, at each scrape. */
+export function collectRotations(context: Context): void {
+  const { metrics, rotations, ca, keySets, consumers } = context;
+  metrics.onScrape(async (gauges) => {
+    for (const gauge of [gauges.rotationState, gauges.rotationStateSeconds, gauges.rotationGateRatio]) gauge.reset();
+    for (const gauge of [gauges.rotationBlockers, gauges.bundleAcknowledgedRatio]) gauge.reset();
+    const counted = new Set<string>();
+    for (const rotation of await rotations.running()) {
+      const facts = await rotations.facts(rotation);
+      fillRotation(gauges, rotation, facts.now);
+      const gate = offers(rotation, facts).find(({ by }) => by === 'machine')?.gate;
+      if (gate !== undefined) fillGate(gauges, rotation.ring, gate);
+      fillAcknowledged(gauges, facts.ring, facts.verifiers);
+      counted.add(rotation.ring);
+    }
+    for (const ring of [...ca.rings(), ...(await keySets.list()).map(nameOf)].filter(({ name }) => !counted.has(name)))
+      fillAcknowledged(gauges, ring, (await consumers.verifiers(ring.name)).verifiers);
+    gauges.rotationStartBy.reset();
+    for (const { name } of ca.rings())
+      gauges.rotationStartBy.set({ ring: name }, (await startByOf(context, name)).startBy / 1000);
+  });
+}
+
+function nameOf({ ring, generation }: { readonly ring: string; readonly generation: number }): Bundled {
+  return { name: ring, generation };
+}
+
+type Bundled = { readonly name: string; readonly generation: number };
+
+function fillRotation(gauges: ScrapeGauges, { ring, kind, state, stateSince }: Rotation, now: number): void {
+  gauges.rotationState.set({ ring, kind, state }, 1);
+  gauges.rotationStateSeconds.set({ ring }, Math.max(0, now - stateSince) / 1000);
+}
+
+function fillGate(gauges: ScrapeGauges, ring: string, gate: Gate): void {
+  const { name, passes, satisfied, required, blockers, blocked } = gate;
+  gauges.rotationGateRatio.set({ ring, gate: name }, passes || required === 0 ? 1 : satisfied / required);
+  for (const { kind } of blockers) gauges.rotationBlockers.inc({ ring, kind }, 1);
+  // A gate names the first of many; those behind are nearly always of the kind of the last that it names.
+  const rest = blocked - blockers.length;
+  const last = blockers.at(-1);
+  if (rest > 0 && last !== undefined) gauges.rotationBlockers.inc({ ring, kind: last.kind }, rest);
+}
+
+/** Nothing where nobody is registered: of nobody, nothing is acknowledged and nothing is missing. */
+function fillAcknowledged(
+  gauges: ScrapeGauges,
+  { name, generation }: Bundled,
+  verifiers: readonly VerifierFact[],
+): void {
+  if (verifiers.length === 0) return;
+  const current = verifiers.filter(({ loaded }) => loaded >= generation).length;
+  gauges.bundleAcknowledgedRatio.set({ ring: name }, current / verifiers.length);
+}
