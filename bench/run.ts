@@ -4,17 +4,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 
 import { type ServiceProcess, startServiceProcess } from '../test/support/service-process.js';
 import { benchBareHttps } from './bare-https.js';
 import { benchBootstrap } from './bootstrap.js';
+import { benchBundleWatchers } from './bundle-watchers.js';
 import { benchDenied } from './denied.js';
 import { floorRows, measureFloor } from './floor.js';
 import { benchHealth } from './health.js';
 import { benchHttps } from './https.js';
 import { benchIdleWatches } from './idle-watches.js';
 import { benchInProcess } from './in-process.js';
+import { benchNotModified } from './not-modified.js';
 import { report, type Section } from './report.js';
 import { benchStorm } from './storm.js';
 
@@ -26,8 +28,23 @@ const options = new Command('bench')
   .option('--storm <n>', 'kubelets that bootstrap all at once for (d)', Number, 5000)
   .option('--watches <n>', 'idle watches for (e)', Number, 5000)
   .option('--denied <n>', 'denied retries a minute for (f)', Number, 10_000)
+  .addOption(
+    new Option('--watchers <n>', 'clients that wait for a bundle for (h)')
+      .env('ROTUNDA_BENCH_WATCHERS')
+      .argParser(Number)
+      .default(10_000),
+  )
+  .option('--not-modified <n>', 'readers that are told that nothing changed for (i)', Number, 20_000)
   .parse()
-  .opts<{ certificates: number; bootstraps: number; storm: number; watches: number; denied: number }>();
+  .opts<{
+    certificates: number;
+    bootstraps: number;
+    storm: number;
+    watches: number;
+    denied: number;
+    watchers: number;
+    notModified: number;
+  }>();
 
 execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });
 const floor = measureFloor();
@@ -70,4 +87,11 @@ sections.push({
   rows: await benchDenied({ kubelets: 500, perMinute: options.denied, seconds: 15 }),
 });
 sections.push({ title: '(g) health probes', rows: await benchHealth(2000) });
+for (const mode of ['long poll', 'events'] as const) {
+  sections.push({
+    title: `(h) a bundle change, by ${mode}`,
+    rows: await benchBundleWatchers(options.watchers, mode),
+  });
+}
+sections.push({ title: '(i) readers that have the bundle already', rows: await benchNotModified(options.notModified) });
 report(sections, path.join(root, 'bench', 'results'));

@@ -30,6 +30,8 @@ import { fileSource } from './identity/front-proxy-file.js';
 import { type FrontProxySource, ringSource } from './identity/front-proxy-source.js';
 import { createProxiedIdentities, type ProxiedIdentities } from './identity/proxied-identity.js';
 import { ringRotation } from './config/rotation.js';
+import { createRenewals, type Renewals } from './rotation/renewal/renewals.js';
+import type { CopyFact } from './rotation/types.js';
 import { createRotations, type Rotations } from './rotation/rotations.js';
 import { maintenanceWindows } from './rotation/schedule/windows.js';
 import { createRevocation } from './identity/revocation.js';
@@ -58,6 +60,10 @@ export type Context = {
   /** Who presents and verifies certificates, and what each has loaded. */
   readonly consumers: Consumers;
   readonly rotations: Rotations;
+  /** By rotation: what others keep of its ring's bundle, as last read back. */
+  readonly copies: Map<string, readonly CopyFact[]>;
+  /** When certificates are renewed. */
+  readonly renewals: Renewals;
   /** Rings of keys that sign tokens. */
   readonly keySets: KeySets;
   readonly tokens: Tokens;
@@ -119,16 +125,20 @@ async function wire(base: Base, overrides: ContextOverrides): Promise<Context> {
   const sources = frontProxySources(base, ca, attachment.frontProxy);
   const accessReviewer = overrides.accessReviewer ?? attachment.reviewer;
   const rules = { profiles, topology, nodeApproval, accessReviewer, retention, limits };
-  const requests = createRequests({ ...common, ...rules, ca, tokens, consumers, metrics, logger });
+  const renewals = await createRenewals({ ...common, ca, metrics, profiles, settings: config.renewal });
+  const requests = createRequests({ ...common, ...rules, ca, tokens, consumers, renewals, metrics, logger });
   waiting.requests = requests;
   const rooms = { kek, audit, ca, bans, ...fleet, tokens };
-  const rotations = rotationsOf(base, keys, { consumers, attachment });
+  const copies: Context['copies'] = new Map();
+  const rotations = rotationsOf(base, keys, { consumers, copies });
   const proxied = createProxiedIdentities({ ...rooms, store, clock, topology });
   return {
     ...base,
     ...rooms,
     consumers,
     rotations,
+    copies,
+    renewals,
     keySets: createKeySets({ store, clock, audit }),
     revocation: createRevocation({ store, bans, clock, audit }),
     authenticator: authenticatorOf(base, { ...rooms, proxied }, sources),
@@ -138,6 +148,9 @@ async function wire(base: Base, overrides: ContextOverrides): Promise<Context> {
     attachment,
     close: async () => {
       await attachment.stop();
+      await renewals.keep().catch((error: unknown) => {
+        logger.warn({ err: error }, 'planned renewals could not be written down');
+      });
       await store.close();
     },
   };
@@ -157,7 +170,7 @@ async function openKeys({ config, clock, random, logger, store }: Base): Promise
 function rotationsOf(
   { config, store, clock, random, logger }: Base,
   { ca, audit, keyStore }: Keys,
-  { consumers }: Pick<Context, 'consumers' | 'attachment'>,
+  { consumers, copies }: Pick<Context, 'consumers' | 'copies'>,
 ): Rotations {
   const { topology, rotation, rings } = config;
   const domain = createTrustDomain({ ca, store, keys: keyStore, clock, random, rings });
@@ -175,7 +188,7 @@ function rotationsOf(
     facts: {
       domain: (kind) => (kind === 'keys' ? keySetDomain : domain),
       verifiers: (db, asked) => readVerifiers(db, { ...asked, topology }),
-      copies: () => [],
+      copies: ({ id }) => copies.get(id) ?? [],
       window: (ring, now) => windows(ring).at(now),
       timing: (ring) => ringRotation(rotation, ring).timing,
       pinnedRing: topology.kubernetesServer,

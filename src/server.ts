@@ -14,12 +14,17 @@ import type { Credentials, Identity } from './identity/types.js';
 import { registerHealth } from './service/health.js';
 import { type CallerLimits, createCallerLimits } from './limits/callers.js';
 import type { CandidateListener } from './service/candidate-listener.js';
+import type { ServedAuthority } from './service/served-authorities.js';
 import type { OwnCertificate } from './service/own-certificate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who calls; set before any handler runs. */
     identity: Identity;
+    /** The authority that the client has verified in this connection's handshake, where it came for that. */
+    candidate: ServedAuthority | undefined;
+    /** Why a connection that came for that shows nothing. */
+    candidateProblem: string | undefined;
   }
 }
 
@@ -69,9 +74,13 @@ export async function createRotundaServer(
     serverFactory: (handler) => (https = listenerFor(handler, context, own, candidates)),
   });
   app.decorateRequest('identity');
+  app.decorateRequest('candidate');
+  app.decorateRequest('candidateProblem');
   const callers = createCallerLimits({ ...context, limits: context.config.limits });
   app.addHook('onRequest', async (request) => {
     request.identity = await identify(context, callers, request);
+    request.candidate = candidates?.candidateOf(request.raw.socket);
+    request.candidateProblem = candidates?.problemOf(request.raw.socket);
     authorizeUtility(context, request);
   });
   app.addHook('onResponse', (request, reply, done) => {

@@ -1,3 +1,4 @@
+import type { ClusterClient } from './client.js';
 import type { Logger } from 'pino';
 
 import type { KeyEncryptionKey } from '../ca/types.js';
@@ -56,6 +57,8 @@ export type Attachment = {
   tokenCreated(tx: WriteTx, token: Pick<Token, 'id' | 'kind'>, secret: string): Promise<void>;
   /** The recurring duty: credential, bundle, tokens' Secrets, the front proxy. */
   keep(tokens: Pick<Tokens, 'get'>): Promise<void>;
+  /** The client for the API server, where there is a credential that works. */
+  client(): ClusterClient | undefined;
   /** What keeps a rotation of the serving ring from going on by itself. */
   blocker(): ReturnType<typeof manualSinkBlocker>;
   stop(): Promise<void>;
@@ -85,6 +88,7 @@ export async function createAttachment(options: AttachmentOptions): Promise<Atta
   return {
     frontProxy: frontProxy.source,
     reviewer: accessReviewer(() => credential.client()),
+    client: () => credential.client(),
     servingNames: () => record.servingNames(),
     onChange: (listener) => void listeners.push(listener),
     set: async (draft, actor) => {

@@ -1,37 +1,23 @@
 import { type Command, Option } from 'commander';
 
-import type { CertificateView } from '../api/rest/certificates.js';
+import type { CertificateView } from '../api/rest/certificate-view.js';
 import { count } from './arguments.js';
+import { supersedeVerb } from './cert-supersede.js';
+import { certificateView } from './cert-view.js';
 import { pathOf } from './client.js';
 import { loadOrMakeKey, makeCsr } from './csr.js';
 import { localFailure } from './failure.js';
 import type { Io } from './io.js';
-import { joined, printList, printObject, until, type View } from './output.js';
+import { printList, printObject } from './output.js';
 import { certificateOf, readInput, submitAsTold, type SubmitFlags, submitOptions } from './submit.js';
 import { action, collect, examples } from './verb.js';
-
-const view: View<CertificateView> = {
-  kind: 'certificate',
-  name: (certificate) => certificate.serial,
-  columns: [
-    { title: 'SERIAL', value: (certificate) => certificate.serial },
-    { title: 'COMMON NAME', value: (certificate) => certificate.commonName },
-    { title: 'PROFILE', value: (certificate) => certificate.profile },
-    { title: 'RING', value: (certificate) => certificate.ring },
-    { title: 'EXPIRES IN', value: (certificate) => until(certificate.notAfter) },
-    { title: 'STATE', value: stateOf },
-    { title: 'NAMES', wide: true, value: (certificate) => joined(certificate.names.map(({ value }) => value)) },
-    { title: 'SUBJECT', wide: true, value: (certificate) => certificate.subject },
-    { title: 'REQUESTER', wide: true, value: (certificate) => certificate.requester },
-  ],
-};
 
 export function certNoun(program: Command, io: Io): void {
   const noun = program.command('cert').description('Issued certificates, and asking for one');
   list(noun, io);
   get(noun, io);
   revoke(noun, io);
-  supersede(noun, io);
+  supersedeVerb(noun, io);
   issue(noun, io);
   csr(noun, io);
 }
@@ -85,7 +71,7 @@ function list(noun: Command, io: Io): void {
             io,
             format,
             await client.list<CertificateView>('/certificates', query, count('--limit', options.limit)),
-            view,
+            certificateView,
           );
         }),
       ),
@@ -104,7 +90,7 @@ function get(noun: Command, io: Io): void {
           const path = `/certificates${pathOf(serial)}`;
           if (options.output === 'pem')
             io.out((await client.send('GET', path, { accept: 'application/pem-certificate-chain' })).text);
-          else printObject(io, format, await client.json<CertificateView>('GET', path), view);
+          else printObject(io, format, await client.json<CertificateView>('GET', path), certificateView);
         }),
       ),
     );
@@ -127,31 +113,8 @@ function revoke(noun: Command, io: Io): void {
             io,
             format,
             await client.json<CertificateView>('POST', `/certificates${pathOf(serial)}/revoke`, { body: { reason } }),
-            view,
+            certificateView,
           );
-        }),
-      ),
-    );
-}
-
-function supersede(noun: Command, io: Io): void {
-  noun
-    .command('supersede')
-    .argument('<serial>', 'hex, with or without colons')
-    .description('Say that nothing presents a certificate any more; it stays valid and keeps no rotation waiting')
-    .requiredOption('--reason <text>', 'how that is known, for the record')
-    .addHelpText(
-      'after',
-      examples([
-        'A machine that is gone for good',
-        'rotunda cert supersede SERIAL --reason "scrapped in March, ticket 4711"',
-      ]),
-    )
-    .action(
-      action<{ reason: string }>(io, ({ withClient, format, options: { reason }, args: [serial = ''] }) =>
-        withClient(async (client) => {
-          const path = `/certificates${pathOf(serial)}/supersede`;
-          printObject(io, format, await client.json<CertificateView>('POST', path, { body: { reason } }), view);
         }),
       ),
     );
@@ -224,11 +187,4 @@ function csr(noun: Command, io: Io): void {
         io.out(makeCsr(loadOrMakeKey(key), { commonName: cn, organizations: org, names }));
       }),
     );
-}
-
-function stateOf(certificate: CertificateView): string {
-  if (certificate.revokedAt !== undefined) return 'revoked';
-  if (Date.parse(certificate.notAfter) <= Date.now()) return 'expired';
-  if (certificate.banned !== undefined) return 'banned';
-  return certificate.supersededAt === undefined ? 'good' : 'superseded';
 }

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 
+import { attestationNoun } from './attestation.js';
 import { authorityNoun } from './authority.js';
 import { bundleNoun } from './bundle.js';
 import { certNoun } from './cert.js';
+import { consumerNoun } from './consumer.js';
 import { etcdNoun } from './etcd.js';
 import type { Io } from './io.js';
 import { keysetNoun } from './keyset.js';
@@ -23,6 +25,8 @@ export const nouns: readonly ((program: Command, io: Io) => void)[] = [
   authorityNoun,
   bundleNoun,
   rotationNoun,
+  consumerNoun,
+  attestationNoun,
   requestNoun,
   certNoun,
   tokenNoun,

@@ -49,6 +49,9 @@ const publicBundles: Rule = {
   resources: ['bundles', 'rings/bundle', 'rings/bundles', 'keysets/jwks', 'keysets/pem'],
 };
 
+/** When certificates are to be renewed, as an ACME server tells anybody (RFC 9773, 4.1). */
+const publicRenewals: Rule = { verbs: read, group: native, resources: ['renewalinfo', 'renewalrules'] };
+
 const clusterInfo: Rule = {
   verbs: ['get'],
   group: '',
@@ -224,8 +227,9 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
     },
     { verbs: ['get'], paths: discoveryPaths },
     publicBundles,
+    publicRenewals,
     rootCa,
   ],
   /** Upstream binds cluster-info to the user system:anonymous and to nobody else: with any other credential it is refused. */
-  anonymous: [clusterInfo, { verbs: ['get'], paths: publicPaths }, publicBundles],
+  anonymous: [clusterInfo, { verbs: ['get'], paths: publicPaths }, publicBundles, publicRenewals],
 };

@@ -6,23 +6,11 @@ import type { Logger } from 'pino';
 import type { Ca, Canary } from '../ca/types.js';
 import type { AltName } from '../ca/x509/types.js';
 import type { Clock } from '../clock.js';
-import { candidateIn, retiredIn } from '../rotation/probing/goals.js';
-import type { Rotation } from '../rotation/types.js';
+import { type ServedAuthority, servedName, servedNamePattern } from './served-authorities.js';
 
 const lifetimeMs = 24 * 60 * 60_000;
 /** A connection tells what its process trusted when it was opened. */
 const longestAgeMs = 60_000;
-
-/** An authority under whose certificate this service is to be reached too, at `<role>.<ring>.rotunda.internal`. */
-export type ServedAuthority = {
-  /** `candidate`: whose trust is to be shown. `retired`: whom nobody should believe any more. */
-  readonly role: 'candidate' | 'retired';
-  readonly ring: string;
-  /** SKI. */
-  readonly authority: string;
-  /** The bundle generation that brought it in, or left it out. */
-  readonly generation: number;
-};
 
 export type CandidateListenerOptions = {
   /** What is to be served now. */
@@ -98,23 +86,6 @@ export function createCandidateListener(options: CandidateListenerOptions): Cand
     problemOf: (socket) => problemWith(room, socket),
   };
 }
-
-/** What is to be served while this rotation is where it is. */
-export function servedIn(rotation: Rotation): ServedAuthority[] {
-  const { ring } = rotation;
-  const candidate = candidateIn(rotation);
-  const retired = retiredIn(rotation);
-  return [
-    ...(candidate === undefined ? [] : [{ role: 'candidate' as const, ring, ...candidate }]),
-    ...(retired === undefined ? [] : [{ role: 'retired' as const, ring, ...retired }]),
-  ];
-}
-
-function servedName({ role, ring }: Pick<ServedAuthority, 'role' | 'ring'>): string {
-  return `${role}.${ring}.rotunda.internal`;
-}
-
-const servedNamePattern = /^(candidate|retired)\.[a-z0-9-]+\.rotunda\.internal$/;
 
 function note({ options, entries, handshakes }: Room, socket: TLSSocket): void {
   // In TLS 1.2 a resumed connection has no name on this side, and shows nothing just as well.

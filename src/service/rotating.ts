@@ -15,6 +15,7 @@ export type RotationChores = {
   readonly effects: EffectHandlers;
   /** Before each look: probes, copies that are read back, rotations that are due. */
   readonly before: (fence: Fence) => Promise<void>;
+  readonly stop: () => Promise<void>;
 };
 
 /**
@@ -71,6 +72,7 @@ export function startRotating(context: Context, replica: Replica, chores: Rotati
       state.stopped = true;
       clearInterval(timer);
       unfollow();
+      await chores.stop();
       await running;
       if (state.held) await lease.release().catch(() => undefined);
       await replica.leave().catch(() => undefined);

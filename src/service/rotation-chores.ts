@@ -1,23 +1,63 @@
 import type { Context } from '../context.js';
+import { probedConsumers } from '../rotation/probing/consumers.js';
+import { createCredentials } from '../rotation/probing/credentials.js';
+import { createProber } from '../rotation/probing/prober.js';
+import { createRounds, type Rounds } from '../rotation/probing/rounds.js';
+import type { EffectHandlers } from '../rotation/effects.js';
+import { createAutomaticStart } from './automatic-start.js';
+import { readCopies } from './copies.js';
 import type { Maintenance } from './maintenance.js';
 import type { RotationChores } from './rotating.js';
 
 /** What the leader does for rotations, beside moving them, with what this service has at hand. */
 export async function rotationChores(context: Context, maintenance: Maintenance): Promise<RotationChores> {
-  const { consumers, config, logger } = context;
+  const { consumers, config, rotations } = context;
   await consumers.syncConfigured(config.consumers);
+  const rounds = roundsOf(context);
+  const startDue = createAutomaticStart(context);
   return {
-    before: () => Promise.resolve(),
-    effects: {
-      'own-certificates': () => maintenance.run(),
-      'published-objects': () => maintenance.run(),
-      renewals: () => Promise.resolve(),
-      probes: () => Promise.resolve(),
-      copies: () => Promise.resolve(),
-      notify: ({ rotation, ring }) => {
-        logger.info({ rotation, ring }, 'a rotation has moved; rotunda rotation explain shows what it waits for');
-        return Promise.resolve();
-      },
+    before: async () => {
+      await startDue();
+      const running = await rotations.running();
+      rounds.kick(running);
+      for (const rotation of running) context.copies.set(rotation.id, await readCopies(context, rotation));
+    },
+    effects: effectHandlers(context, maintenance, rounds),
+    stop: () => rounds.stop(),
+  };
+}
+
+function roundsOf(context: Context): Rounds {
+  const { ca, store, clock, random, logger, consumers, config } = context;
+  const prober = createProber({
+    ...{ store, clock, random, logger: logger.child({ component: 'probes' }) },
+    credentials: createCredentials({ canary: (order) => ca.canary(order), clock, random }),
+    authorities: (ring) => ca.authorities(ring),
+    consumers: probedConsumers({ store, clock, topology: config.topology }),
+    prove: (proof) => consumers.prove(undefined, proof),
+  });
+  return createRounds({ prober, clock, logger });
+}
+
+function effectHandlers(context: Context, maintenance: Maintenance, rounds: Rounds): EffectHandlers {
+  const { rotations, renewals, logger, ca } = context;
+  return {
+    'own-certificates': () => maintenance.run(),
+    'published-objects': () => maintenance.run(),
+    renewals: async ({ rotation: id, ring }) => {
+      const { kind, oldKey, newKey } = await rotations.get(id);
+      // Whoever holds a leaf of the authority that does not sign any more is asked for it, each at its own moment.
+      const authority = ca.ring(ring).active.ski === newKey ? oldKey : newKey;
+      const reason = kind === 'emergency' ? 'compromise' : 'rotation';
+      await renewals.ask({ ring, authority, reason }, 'system:rotunda');
+    },
+    probes: async () => {
+      rounds.kick(await rotations.running(), { now: true });
+    },
+    copies: () => Promise.resolve(),
+    notify: ({ rotation, ring }) => {
+      logger.info({ rotation, ring }, 'a rotation has moved; rotunda rotation explain shows what it waits for');
+      return Promise.resolve();
     },
   };
 }

@@ -4,12 +4,15 @@ import { createHash } from 'node:crypto';
 
 import { createContext, type Context, type ContextOverrides } from '../context.js';
 import type { Config } from '../config/types.js';
-import { createRotundaServer, type RotundaServer } from '../server.js';
+import { clientCasOf, createRotundaServer, type RotundaServer } from '../server.js';
 import { adminKubeconfig, type AdminKubeconfig } from './admin-kubeconfig.js';
 import { startCleaning } from './cleaning.js';
 import { startHealthListener } from './health-listener.js';
 import { startMaintenance } from './maintenance.js';
+import { type CandidateListener, createCandidateListener } from './candidate-listener.js';
+import { servingNames } from './local-names.js';
 import { createReplica } from './replica.js';
+import { servedIn } from './served-authorities.js';
 import { startRotating } from './rotating.js';
 import { rotationChores } from './rotation-chores.js';
 import { loadServingCertificate, type ServingCertificate } from './serving-certificate.js';
@@ -53,7 +56,9 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   const { config, ca } = context;
   await ca.recover();
   const serving = await loadServingCertificate(context);
-  const server = await createRotundaServer(context, serving.current());
+  const candidates = candidatesOf(context);
+  const server = await createRotundaServer(context, serving.current(), candidates);
+  await candidates.refresh();
   const bound = await bind(server, config);
   const url = config.advertiseUrl ?? bound;
   const admin = adminKubeconfig(context, { forceRenewal: options.renewAdmin === true });
@@ -75,6 +80,7 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   const unfollow = ca.onChange(() => {
     // Clients are asked for certificates of other anchors from the next connection on, whatever certificate is presented.
     server.present(serving.current());
+    void candidates.refresh();
     void maintenance.run();
   });
   // The serving certificate needs another name at once, and a token is to be known to the API server.
@@ -104,6 +110,18 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   };
 }
 
+/** Authorities that are to be shown before they sign, and after. */
+function candidatesOf(context: Context): CandidateListener {
+  const { rotations, ca, clock, logger, config, attachment } = context;
+  return createCandidateListener({
+    served: async () => (await rotations.running()).flatMap(servedIn),
+    canary: (order) => ca.canary(order),
+    names: () => servingNames([...config.serving.names, ...attachment.servingNames()]),
+    clientCas: () => clientCasOf(context),
+    ...{ clock, logger },
+  });
+}
+
 type Probes = { readonly url: string | undefined; drain(): void; stop(): Promise<void> };
 
 /** The listener for probes, where there shall be one. */
@@ -131,7 +149,7 @@ type Own = {
 };
 
 function duties(
-  { ca, requests, logger, attachment, tokens }: Context,
+  { ca, requests, logger, attachment, tokens, renewals }: Context,
   { serving, server, admin, url }: Own,
 ): (() => Promise<void>)[] {
   return [
@@ -147,6 +165,7 @@ function duties(
     () => requests.reconsider({ due: true }),
     () => requests.prunePast(),
     () => attachment.keep(tokens),
+    () => renewals.keep(),
   ];
 }
 

@@ -8,11 +8,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 
 import type { CanaryOrder } from '../../src/ca/types.js';
 import { RotundaError } from '../../src/errors.js';
-import {
-  type CandidateListener,
-  createCandidateListener,
-  type ServedAuthority,
-} from '../../src/service/candidate-listener.js';
+import { type CandidateListener, createCandidateListener } from '../../src/service/candidate-listener.js';
+import type { ServedAuthority } from '../../src/service/served-authorities.js';
 import { logger, testClock } from '../ca/support.js';
 import { newPki, type TestAuthority, type TestLeaf, type TestPki } from '../rotation/probing/pki.js';
 import { describeWithPeer, requirePeer } from '../support/peers.js';

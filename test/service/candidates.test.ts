@@ -9,11 +9,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { configFrom } from '../../src/config/load.js';
 import { type Context, createContext } from '../../src/context.js';
 import { clientCasOf, createRotundaServer, type RotundaServer } from '../../src/server.js';
-import {
-  type CandidateListener,
-  createCandidateListener,
-  type ServedAuthority,
-} from '../../src/service/candidate-listener.js';
+import { type CandidateListener, createCandidateListener } from '../../src/service/candidate-listener.js';
+import type { ServedAuthority } from '../../src/service/served-authorities.js';
 import { adminKubeconfig } from '../../src/service/admin-kubeconfig.js';
 import { loadServingCertificate } from '../../src/service/serving-certificate.js';
 import { addAnchor } from '../support/second-anchor.js';

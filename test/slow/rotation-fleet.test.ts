@@ -84,6 +84,7 @@ describe(`a fleet of ${String(size)} TLS endpoints, each shaking hands with ever
             return now.state === before ? now : { ...now, finishedAt: 1 };
           },
           each: () => Promise.resolve(),
+          looked: () => Promise.resolve(),
         });
       }
       state = from;

@@ -1,8 +1,10 @@
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
 import type { Context } from '../../context.js';
 import type { Acknowledgement, Heartbeat, Reported } from '../../fleet/consumers/report-types.js';
 import type { BlastRadius } from '../../fleet/consumers/types.js';
+import { RotundaError } from '../../errors.js';
 import type { RestApp } from './app.js';
 import { consumerParams, consumerSchema, consumerView } from './consumers.js';
 import { defined, json, problems, text, timeOf, timeText } from './schemas.js';
@@ -49,8 +51,9 @@ const acknowledgementSchema = z
   .strictObject({
     ring: text(63),
     ...claim,
-    evidence: z.enum(['self-report', 'restart']).default('self-report').meta({
-      description: 'Probes and handshakes are gathered by the service, and cannot be claimed',
+    evidence: z.enum(['self-report', 'restart', 'reverse-handshake']).default('self-report').meta({
+      description:
+        '`reverse-handshake`: over a connection to `candidate.<ring>.rotunda.internal`, whose certificate the caller has verified with what its process has loaded. Probes are gathered by the service, and cannot be claimed',
     }),
     process: processSchema.optional().meta({ description: 'Needed of the consumer itself' }),
     reportedAt: time.optional().meta({ description: 'Needed of the consumer itself' }),
@@ -134,7 +137,9 @@ function reportRoutes(app: RestApp, { consumers }: Context): void {
       },
     },
     async (request) => {
-      const said = acknowledgementOf(request.params.consumer, request.body);
+      const { evidence } = request.body;
+      if (evidence === 'reverse-handshake') return viewOf(await shown(consumers, request));
+      const said = { ...acknowledgementOf(request.params.consumer, request.body), evidence };
       return viewOf(await consumers.acknowledge(said, request.identity));
     },
   );
@@ -199,8 +204,37 @@ function heartbeatOf(body: z.output<typeof heartbeatSchema>): Heartbeat {
   };
 }
 
-function acknowledgementOf(consumer: string, body: z.output<typeof acknowledgementSchema>): Acknowledgement {
-  const { process, reportedAt, deliveredAt, startedAt, ...rest } = body;
+type Shown = Pick<FastifyRequest, 'identity' | 'candidate' | 'candidateProblem'> & {
+  readonly params: { readonly consumer: string };
+  readonly body: z.output<typeof acknowledgementSchema>;
+};
+
+/**
+ * The connection itself is the evidence: its certificate is of the new authority, without the cross-certificate, and the
+ * caller has verified it. Who calls is settled as for every report. Throws 'conflict' where it shows nothing.
+ */
+async function shown(consumers: Context['consumers'], request: Shown): Promise<Reported> {
+  const { candidate, candidateProblem, body, params, identity } = request;
+  if (candidate?.ring !== body.ring || candidate.generation > body.generation) {
+    const name = `candidate.${body.ring}.rotunda.internal`;
+    throw new RotundaError('conflict', candidateProblem ?? `this connection shows nothing of the ring ${body.ring}`, {
+      hint: `while an authority comes, connect to this service under the name ${name}, and verify its certificate with what the process has loaded`,
+    });
+  }
+  const said = acknowledgementOf(params.consumer, body);
+  const reported = await consumers.acknowledge({ ...said, evidence: 'self-report' }, identity);
+  const process = said.process === undefined ? {} : { process: said.process };
+  const { ring, generation } = candidate;
+  const proof = { consumer: params.consumer, ring, generation, evidence: 'reverse-handshake', clean: true } as const;
+  const outcome = await consumers.prove(undefined, { ...proof, ...process });
+  return { outcome: outcome === 'applied' ? outcome : reported.outcome, consumer: await consumers.get(params.consumer) };
+}
+
+function acknowledgementOf(
+  consumer: string,
+  body: z.output<typeof acknowledgementSchema>,
+): Omit<Acknowledgement, 'evidence'> {
+  const { process, reportedAt, deliveredAt, startedAt, evidence: _evidence, ...rest } = body;
   return {
     ...defined(rest),
     consumer,

@@ -12,6 +12,13 @@ import { createWatchPlaces, type WatchPlaces } from '../public/watch-places.js';
 import type { RestApp } from './app.js';
 import { nameText, problems } from './schemas.js';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The answer came when there was something to tell, which says nothing about how long answers take. */
+    waited: boolean;
+  }
+}
+
 const minuteMs = 60_000;
 const standardWaitMs = minuteMs;
 const longestWaitMs = 5 * minuteMs;
@@ -62,6 +69,7 @@ export function bundleWaiting(app: RestApp, context: Context): BundleWaiting {
     (made ??= { watchers: createBundleWatchers(context.ca), all: allEvents(context.ca), rings: new Map() });
   const enter = ({ identity, ip }: FastifyRequest): (() => void) =>
     (places ??= createWatchPlaces(context.metrics)).enter(identity, ip);
+  app.decorateRequest('waited', false);
   app.addHook('preClose', async () => {
     await made?.watchers.drain();
   });
@@ -71,6 +79,7 @@ export function bundleWaiting(app: RestApp, context: Context): BundleWaiting {
     if (ring !== undefined) rings.set(ring, events);
     const release = enter(request);
     reply.hijack();
+    request.waited = true;
     const slow = (): void => {
       request.log.warn(
         { username: request.identity.username, address: request.ip },
@@ -93,6 +102,7 @@ export function bundleWaiting(app: RestApp, context: Context): BundleWaiting {
       bundleRepresentation(context.ca.bundle(ring), accept);
       const release = enter(request);
       reply.hijack();
+      request.waited = true;
       pollBundle(parts().watchers, context.ca, {
         ring,
         after,

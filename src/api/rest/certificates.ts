@@ -1,22 +1,20 @@
 import { z } from 'zod';
 
-import type { CertificateFilter, CertificateRecord } from '../../ca/types.js';
+import type { CertificateFilter } from '../../ca/types.js';
 import type { Context } from '../../context.js';
-import { supersede } from '../../identity/supersession.js';
 import { negotiate, pemChainType } from './accept.js';
 import type { RestApp } from './app.js';
+import { supersedeRoute } from './certificate-supersession.js';
+import { certificateSchema, certificateView, serialOf } from './certificate-view.js';
 import {
   defined,
   json,
   jsonOrPem,
   nameText,
-  optionalTime,
   pageOf,
   pageQuery,
   problems,
   text,
-  timeOf,
-  timeText,
 } from './schemas.js';
 
 /** RFC 5280 section 5.3.1, without those that only make sense in delta CRLs or can be undone. */
@@ -28,37 +26,6 @@ const revocationReasons = [
   'cessationOfOperation',
   'privilegeWithdrawn',
 ] as const;
-
-const certificateSchema = z
-  .object({
-    serial: z.string().meta({ description: 'Lower-case hex' }),
-    ring: z.string(),
-    authority: z.string().meta({ description: 'Subject key identifier of the issuing authority' }),
-    profile: z.string(),
-    subject: z.string().meta({ description: 'RFC 4514' }),
-    commonName: z.string(),
-    names: z.array(z.object({ kind: z.enum(['dns', 'ip', 'email', 'uri']), value: z.string() })),
-    node: z.string().optional(),
-    cluster: z.string().optional(),
-    member: z.string().optional(),
-    keyId: z.string().meta({ description: 'SHA-256 of the SubjectPublicKeyInfo, lower-case hex' }),
-    fingerprint: z.string().meta({ description: 'SHA-256 of the DER, lower-case hex' }),
-    notBefore: timeText,
-    notAfter: timeText,
-    requester: z.string(),
-    request: z.string().optional().meta({ description: 'Name of the request that it answers' }),
-    token: z.string().optional().meta({ description: 'Id of the token that it was given to' }),
-    issuedAt: timeText,
-    firstUsedAt: timeText.optional(),
-    revokedAt: timeText.optional(),
-    revocationReason: z.string().optional(),
-    supersededAt: timeText
-      .optional()
-      .meta({ description: 'From when on nothing presents it: its successor was seen in its place, or somebody said so' }),
-    banned: z.string().optional().meta({ description: 'Why its holder is refused now, though it may be valid' }),
-    certificate: z.string().meta({ description: 'PEM' }),
-  })
-  .meta({ id: 'Certificate', description: 'One issued leaf in the inventory' });
 
 const duration = z
   .string()
@@ -84,8 +51,6 @@ const querySchema = z.strictObject({
 });
 const params = z.strictObject({ serial: text(64) });
 
-export type CertificateView = z.output<typeof certificateSchema>;
-
 export function certificateRoutes(app: RestApp, context: Context): void {
   readRoutes(app, context);
   revokeRoute(app, context);
@@ -107,7 +72,7 @@ function readRoutes(app: RestApp, { ca, bans, clock }: Context): void {
     },
     async (request) => {
       const page = await ca.certificates.list(filterOf(request.query, clock.now().getTime()));
-      return defined({ items: page.items.map((record) => viewOf(record, bans)), continue: page.continue });
+      return defined({ items: page.items.map((record) => certificateView(record, bans)), continue: page.continue });
     },
   );
   app.get(
@@ -126,7 +91,7 @@ function readRoutes(app: RestApp, { ca, bans, clock }: Context): void {
       const format = negotiate(request.headers.accept);
       const record = await ca.certificates.get(serialOf(request.params.serial));
       reply.header('vary', 'accept');
-      if (format === 'json') return reply.send(viewOf(record, bans));
+      if (format === 'json') return reply.send(certificateView(record, bans));
       return reply.type(pemChainType).send(record.pem);
     },
   );
@@ -151,33 +116,7 @@ function revokeRoute(app: RestApp, { ca, bans, revocation }: Context): void {
     async (request) => {
       const serial = serialOf(request.params.serial);
       await revocation.revoke(serial, { actor: request.identity, ...defined(request.body) });
-      return viewOf(await ca.certificates.get(serial), bans);
-    },
-  );
-}
-
-function supersedeRoute(app: RestApp, context: Context): void {
-  const { ca, bans } = context;
-  app.post(
-    '/certificates/:serial/supersede',
-    {
-      config: { access: { verb: 'update', resource: 'certificates', subresource: 'supersede', param: 'serial' } },
-      schema: {
-        operationId: 'supersedeCertificate',
-        summary: 'Say that nothing presents a certificate any more, so that it does not keep its authority in use',
-        description: 'It stays valid. Where it is presented to this service after all, it counts as in use again.',
-        tags: ['certificates'],
-        params,
-        body: z
-          .strictObject({ reason: text(1024) })
-          .meta({ id: 'CertificateSupersession', description: 'How that is known, for the record' }),
-        response: { 200: json('The certificate', certificateSchema), ...problems },
-      },
-    },
-    async (request) => {
-      const serial = serialOf(request.params.serial);
-      await supersede(context, serial, { reason: request.body.reason, actor: request.identity });
-      return viewOf(await ca.certificates.get(serial), bans);
+      return certificateView(await ca.certificates.get(serial), bans);
     },
   );
 }
@@ -200,39 +139,4 @@ const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_
 
 function durationMs(duration: string): number {
   return Number(duration.slice(0, -1)) * (unitMs[duration.slice(-1)] ?? 0);
-}
-
-/** As openssl and browsers print serials too: upper case, with colons. */
-function serialOf(given: string): string {
-  return given.replaceAll(':', '').toLowerCase();
-}
-
-function viewOf(record: CertificateRecord, bans: Context['bans']): CertificateView {
-  const { serial, ring, authority, profile, subject, commonName, names, node, cluster, member } = record;
-  return defined({
-    serial,
-    ring,
-    authority,
-    profile,
-    subject,
-    commonName,
-    names: names.map(({ kind, value }) => ({ kind, value })),
-    node,
-    cluster,
-    member,
-    keyId: record.keyId,
-    fingerprint: record.fingerprint,
-    notBefore: timeOf(record.notBefore),
-    notAfter: timeOf(record.notAfter),
-    requester: record.requester,
-    request: record.requestName,
-    token: record.tokenId,
-    issuedAt: timeOf(record.issuedAt),
-    firstUsedAt: optionalTime(record.firstUsedAt),
-    revokedAt: optionalTime(record.revokedAt),
-    revocationReason: record.revocationReason,
-    supersededAt: optionalTime(record.supersededAt),
-    banned: bans.isBanned(ring, serial, commonName)?.reason,
-    certificate: record.pem,
-  });
 }

@@ -20,6 +20,8 @@ import { keySetRoutes } from './key-sets.js';
 import { nodeImportRoutes } from './node-imports.js';
 import { nodeRoutes } from './nodes.js';
 import { renderProblem } from './problem.js';
+import { renewalInfoRoutes } from './renewal-info.js';
+import { renewalRuleRoutes } from './renewal-rules.js';
 import { requestRoutes } from './requests.js';
 import { ringRoutes } from './rings.js';
 import { rotationRoutes } from './rotations.js';
@@ -47,6 +49,8 @@ const nouns: readonly Routes[] = [
   keySetRoutes,
   rotationRoutes,
   attachmentRoutes,
+  renewalInfoRoutes,
+  renewalRuleRoutes,
   whoamiRoutes,
 ];
 

@@ -23,6 +23,7 @@ const tags = [
   { name: 'rotations', description: 'Replacing the authorities of the rings' },
   { name: 'requests', description: 'Certificate signing requests' },
   { name: 'certificates', description: 'The inventory of issued certificates' },
+  { name: 'renewals', description: 'When certificates are renewed; anyone may read it' },
   { name: 'tokens', description: 'Bootstrap tokens' },
   { name: 'nodes', description: 'Enrolled machines' },
   { name: 'etcd', description: 'etcd clusters and their members' },

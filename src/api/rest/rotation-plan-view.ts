@@ -5,7 +5,8 @@ import { renderRadius } from '../../rotation/outlook/radius-text.js';
 import type { Failure } from '../../rotation/planning/cross-product.js';
 import type { Plan, PlanStep } from '../../rotation/planning/types.js';
 import type { Work } from '../../rotation/planning/work.js';
-import { blockerSchema, blockerView, rotationStates } from './rotation-views.js';
+import { blockerSchema, blockerView } from './rotation-gate-view.js';
+import { rotationStates } from './rotation-views.js';
 import { defined, optionalTime, timeOf, timeText } from './schemas.js';
 
 const count = z.number().int();

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import type { Explanation } from '../../rotation/explain.js';
 import { pathFrom } from '../../rotation/planning/paths.js';
 import type { Plan } from '../../rotation/planning/types.js';
-import type { Blocker, Gate, Rotation, RotationState } from '../../rotation/types.js';
+import type { Rotation, RotationState } from '../../rotation/types.js';
+import { gateSchema, gateView } from './rotation-gate-view.js';
 import { eventSchema, eventView } from './rotation-history.js';
 import { defined, optionalTime, timeOf, timeText } from './schemas.js';
 
@@ -56,42 +57,6 @@ export const rotationSchema = z
   })
   .meta({ id: 'Rotation', description: "One replacement of a ring's authority, step by step" });
 
-export const blockerSchema = z
-  .object({
-    subject: z.string().meta({ description: 'A consumer, class, certificate, copy or token; `time`, `operator`' }),
-    kind: z.enum(['consumer', 'class', 'certificate', 'copy', 'pin', 'probe', 'time', 'operator', 'authority']),
-    requirement: z.string(),
-    lastEvidence: z.string().meta({ description: 'What is known about it' }),
-    since: timeText.optional(),
-    remedies: z.array(z.string()),
-  })
-  .meta({ id: 'Blocker', description: 'One thing that keeps a gate shut' });
-
-const gateSchema = z
-  .object({
-    name: z.enum([
-      ...([
-        'start',
-        'trust',
-        'canary',
-        'drain',
-        'approval',
-        'distrust',
-        'cooling',
-        'spread',
-        'cut',
-        'recover',
-      ] as const),
-    ]),
-    passes: z.boolean(),
-    satisfied: count.meta({ description: 'Of what has to hold: how much does' }),
-    required: count,
-    blocked: count.meta({ description: 'How much does not; the first of it are in `blockers`' }),
-    blockers: z.array(blockerSchema),
-    opensAt: timeText.optional().meta({ description: 'When it opens by itself, where time alone is missing' }),
-  })
-  .meta({ id: 'Gate', description: 'What has to hold for a state to be left' });
-
 export const explanationSchema = z
   .object({
     rotation: rotationSchema,
@@ -130,8 +95,6 @@ export const explanationSchema = z
 
 export type RotationView = z.output<typeof rotationSchema>;
 export type ExplanationView = z.output<typeof explanationSchema>;
-export type GateView = z.output<typeof gateSchema>;
-export type BlockerView = z.output<typeof blockerSchema>;
 
 export function rotationView(rotation: Rotation): RotationView {
   const { id, ring, kind, state, version, paused, back, policy, crossSigned, oldKey, newKey } = rotation;
@@ -181,21 +144,5 @@ export function explanationView(
     opensAt: optionalTime(opensAt),
     estimate: finish && defined({ usual: timeOf(finish.usual), latest: optionalTime(finish.worst) }),
     events: events.map(eventView),
-  });
-}
-
-function gateView({ name, passes, satisfied, required, blocked, blockers, opensAt }: Gate): GateView {
-  return defined({
-    ...{ name, passes, satisfied, required, blocked },
-    blockers: blockers.map(blockerView),
-    opensAt: optionalTime(opensAt),
-  });
-}
-
-export function blockerView({ subject, kind, requirement, lastEvidence, since, remedies }: Blocker): BlockerView {
-  return defined({
-    ...{ subject, kind, requirement, lastEvidence },
-    since: optionalTime(since),
-    remedies: [...remedies],
   });
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 
-import type { BlockerView, ExplanationView } from '../../api/rest/rotation-views.js';
+import type { BlockerView } from '../../api/rest/rotation-gate-view.js';
+import type { ExplanationView } from '../../api/rest/rotation-views.js';
 import type { Io } from '../io.js';
 import { printable, span } from '../output.js';
 import { action, examples } from '../verb.js';

@@ -1,4 +1,5 @@
-import type { BlockerView, ExplanationView, GateView, RotationView } from '../../api/rest/rotation-views.js';
+import type { BlockerView, GateView } from '../../api/rest/rotation-gate-view.js';
+import type { ExplanationView, RotationView } from '../../api/rest/rotation-views.js';
 import { printable, span } from '../output.js';
 import { eventText, stateText } from './views.js';
 

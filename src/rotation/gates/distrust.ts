@@ -22,7 +22,7 @@ export function pinChecks(pins: readonly PinFact[]): Check[] {
 export function removalChecks(facts: Facts, at: number, generation: number): Check[] {
   return [
     ...facts.classes.filter(({ streams }) => streams).map((found) => streamCheck(found, facts, at)),
-    ...facts.copies.map((copy) => copyCheck(copy, generation)),
+    ...facts.copies.map((copy) => copyCheck(copy, facts, { at, generation })),
   ];
 }
 
@@ -55,7 +55,19 @@ function streamBlocker({ name, streamsSince }: VerifierFact, found: VerifierClas
   };
 }
 
-function copyCheck(copy: CopyFact, generation: number): Check {
+/** Who reads the copy: without an API server there is none. */
+const copying = 'kube-apiserver';
+
+function copyCheck(
+  copy: CopyFact,
+  { verifiers, classes }: Facts,
+  { at, generation }: { readonly at: number; readonly generation: number },
+): Check {
+  if (copy.generation === undefined) {
+    if (!verifiers.some((verifier) => verifier.class === copying)) return passed(0);
+    // Somebody has looked at it from where it can be seen.
+    if (classes.some((found) => found.class === copying && (found.streamsEndedAt ?? 0) >= at)) return passed();
+  }
   if (copy.generation !== undefined && !copy.holdsOld && copy.generation >= generation) return passed();
   const lastEvidence =
     copy.generation === undefined

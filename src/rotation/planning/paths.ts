@@ -1,5 +1,5 @@
 import { type Transition, transitions } from '../transitions.js';
-import type { EndState, Rotation, RotationKind, RotationState } from '../types.js';
+import type { Rotation, RotationKind, RotationState } from '../types.js';
 
 /** One state that is gone through, and what leads into it; undefined for the one that it is in already. */
 export type PathStep = { readonly state: RotationState; readonly by: Transition | undefined };
@@ -9,10 +9,6 @@ type From = Pick<Rotation, 'kind' | 'state' | 'back'>;
 /** Where a rotation begins. */
 export function firstState(kind: RotationKind): RotationState {
   return kind === 'emergency' ? 'declared' : 'staged';
-}
-
-export function isEnd(state: RotationState): state is EndState {
-  return state === 'finished' || state === 'rolled-back' || state === 'aborted';
 }
 
 /**

@@ -1,11 +1,11 @@
-import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 
 import { forbiddenAddressError, guardedLookup, isForbiddenAddress } from './endpoint.js';
+import { commonNameOf, leafOf, presentedBy } from './handshake.js';
 import { endingOf } from './refusal.js';
 import { readReply, requestFor } from './replies.js';
-import type { ClientCertificate, ProbeAnswer, ProbeOptions } from './types.js';
+import type { ProbeAnswer, ProbeOptions } from './types.js';
 
 /** Of an answer no more than this is read, bytes. Beyond it the endpoint is cut off. */
 const longestAnswer = 16 * 1024;
@@ -181,21 +181,4 @@ function tooMuch(talk: Talk): void {
 
 function unreachable(detail: string): Verdict {
   return { outcome: 'unreachable', certain: false, detail };
-}
-
-/** In the order of the wire, related to each other or not. Node gives it once: asking takes it out of the session. */
-function presentedBy(socket: TLSSocket): Buffer[] {
-  const chain: Buffer[] = [];
-  for (let next = socket.getPeerX509Certificate(); next !== undefined; next = next.issuerCertificate)
-    chain.push(next.raw);
-  return chain;
-}
-
-/** Without what may stand behind it: a cross-certificate would let an old anchor accept it. */
-function leafOf({ certificatePem }: ClientCertificate): string {
-  return /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(certificatePem)?.[0] ?? certificatePem;
-}
-
-function commonNameOf(given: ClientCertificate): string {
-  return /(?:^|\n)CN=([A-Za-z0-9._-]+)$/.exec(new X509Certificate(leafOf(given)).subject)?.[1] ?? '';
 }

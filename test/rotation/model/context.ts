@@ -120,4 +120,3 @@ export function emitPeer(context: Context, step: StepName, index: number, word: 
 export function stateOf(context: Context, words: Words = context.now): RotationState {
   return states[get(ringWord(context, words), ring.state)] ?? 'aborted';
 }
-

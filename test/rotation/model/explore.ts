@@ -57,7 +57,8 @@ export function explore(setup: Setup, options: Options = {}): Result {
     if (found !== undefined) return;
     const index = table.add(next, at, label);
     if (index < 0) return;
-    if (broken !== undefined && watched.has(broken)) found = { invariant: broken as Invariant, text: 'the step itself', at: index };
+    if (broken !== undefined && watched.has(broken))
+      found = { invariant: broken as Invariant, text: 'the step itself', at: index };
     else look(index);
   };
   begin(context).set(initialState(setup));
@@ -103,6 +104,12 @@ function expand(context: Context, known: ServiceState): void {
 /** I13: a transition is offered, or each thing in its way can be named and something can be done about it. */
 function wedged(context: Context, known: ServiceState): string | undefined {
   if (endStates.includes(known.state) || known.paused) return undefined;
+  if (known.state === 'spreading' || known.state === 'reissuing') {
+    // Time alone opens these gates, whoever is missing.
+    const late = known.hour === 'deadline' || (known.state === 'spreading' && known.hour === 'half');
+    if (!late) return undefined;
+    return obstacles(known, context.flaws).length === 0 ? undefined : `${known.state} waits when its time is over`;
+  }
   for (const obstacle of obstacles(known, context.flaws)) {
     switch (obstacle.kind) {
       case 'consumer':

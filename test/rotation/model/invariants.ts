@@ -1,5 +1,19 @@
 import { type Context, peerWord, ringWord, stateOf, worldWord } from './context.js';
-import { anchorsOf, era, get, mode, NEW, newEras, newSince, OLD, oldEras, peer, ring, world, type Words } from './layout.js';
+import {
+  anchorsOf,
+  era,
+  get,
+  mode,
+  NEW,
+  newEras,
+  newSince,
+  OLD,
+  oldEras,
+  peer,
+  ring,
+  world,
+  type Words,
+} from './layout.js';
 
 export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I11' | 'I12' | 'I13' | 'I14';
 
@@ -70,7 +84,12 @@ function isLeftBehind(context: Context, words: Words, index: number): boolean {
 
 function fails(context: Context, words: Words, presenter: number, verifier: number, eras: number): string {
   const name = (index: number): string => context.setup.peers[index]?.name ?? String(index);
-  const leaf = context.setup.kind === 'reissue' ? 'a leaf' : (eras & newEras) !== 0 ? 'a leaf of the new authority' : 'a leaf of the old authority';
+  const leaf =
+    context.setup.kind === 'reissue'
+      ? 'a leaf'
+      : (eras & newEras) !== 0
+        ? 'a leaf of the new authority'
+        : 'a leaf of the old authority';
   const trust = ['nothing', 'the old one', 'the new one', 'both'][trusts(context, words, verifier)] ?? '';
   return `${name(presenter)} may present ${leaf}, and ${name(verifier)} trusts ${trust}`;
 }

@@ -71,7 +71,13 @@ function receives(context: Context, index: number, word: number): void {
       continue;
     }
     const rest = put(word, peer.flight, flight & ~(2 * era(number) - 1));
-    emitPeer(context, 'deliver', index, put(rest, isStepwise(context, index) ? peer.stored : peer.used, number), number);
+    emitPeer(
+      context,
+      'deliver',
+      index,
+      put(rest, isStepwise(context, index) ? peer.stored : peer.used, number),
+      number,
+    );
   }
   const stored = get(word, peer.stored);
   if (stored !== 0) emitPeer(context, 'reload', index, put(put(word, peer.used, stored), peer.stored, 0), stored);

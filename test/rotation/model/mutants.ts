@@ -4,7 +4,7 @@ import type { PeerSetup, Setup } from './setup.js';
 
 export type Mutant = {
   readonly title: string;
-  readonly flaw: Flaw;
+  readonly flaws: readonly Flaw[];
   readonly setup: Setup;
   /** The invariants, one of which it must break. */
   readonly breaks: readonly Invariant[];
@@ -12,6 +12,7 @@ export type Mutant = {
 
 const a: PeerSetup = { name: 'a', starts: 'member', leaves: 'simple' };
 const b: PeerSetup = { name: 'b', starts: 'member', leaves: 'simple' };
+const unknown: PeerSetup = { ...b, starts: 'unregistered' };
 const joiner: PeerSetup = { name: 'the joiner', starts: 'outside', leaves: 'simple' };
 const stepwise: PeerSetup = { ...a, leaves: 'stepwise', renews: true };
 const rebuilt: PeerSetup = { ...joiner, rebuilt: true };
@@ -26,23 +27,47 @@ const reissue: Setup = { ...plain, kind: 'reissue' };
 const leaf: readonly Invariant[] = ['I1'];
 
 /** A title, the flaw, where it shows, and what it breaks when that is not I1. */
-const rows: readonly (readonly [string, Flaw, Setup, (readonly Invariant[])?])[] = [
+const rows: readonly (readonly [string, Flaw | readonly Flaw[], Setup, (readonly Invariant[])?])[] = [
   ['no trust gate', 'no-trust-gate', plain],
   ['the file is acknowledged, not the process', 'file-level-acknowledgement', plain],
-  ['trust is not looked at again before the signer switches', 'no-trust-recheck', { ...plain, peers: [a, { ...b, starts: 'unregistered' }, joiner] }],
-  ['the facts are not read again where the transition is written', 'facts-not-read-again', { ...held, controllers: true }],
-  ['no compare-and-swap: a decision is written whatever has happened since', 'no-compare-and-swap', { ...plain, controllers: true }],
+  [
+    'trust is not looked at again before the signer switches',
+    'no-trust-recheck',
+    { ...plain, peers: [a, unknown, joiner] },
+  ],
+  [
+    'the facts are not read again where the transition is written',
+    'facts-not-read-again',
+    { ...plain, controllers: true, peers: [a, unknown] },
+  ],
+  [
+    'no compare-and-swap: a decision is written whatever has happened since',
+    'no-compare-and-swap',
+    { ...plain, controllers: true, peers: [a, b] },
+  ],
   ['only those count who were there when trust was published', 'membership-snapshot', held],
-  ['a class without members passes', 'empty-class-passes', { ...plain, undeclaredClass: true, peers: [a, { ...b, starts: 'unregistered' }, joiner] }],
+  [
+    'a class without members passes',
+    'empty-class-passes',
+    { ...plain, undeclaredClass: true, peers: [a, unknown, joiner] },
+  ],
   ['a joiner needs no bundle (no floor)', 'no-floor-check', plain],
   ['a joiner gets its leaf first and is registered later', 'registered-late', held],
-  ['quarantine ends without the floor', 'returns-without-floor', { ...plain, peers: [a, { ...b, quarantine: true }, joiner] }],
-  ['an acknowledgement of an earlier process counts', 'earlier-process-counts', { ...crossed, peers: [a, b, rebuilt] }],
+  [
+    'quarantine ends without the floor',
+    'returns-without-floor',
+    { ...plain, peers: [a, { ...b, quarantine: true }, joiner] },
+  ],
+  ['an acknowledgement of an earlier process counts', 'earlier-process-counts', { ...held, peers: [a, rebuilt] }],
   ['no drain gate', 'no-drain-gate', plain],
   ['drained by the last reports, without the ledger', 'last-report-drain', plain],
   ['what is being signed is ignored', 'in-flight-ignored', { ...plain, peers: [stepwise, b, joiner] }],
   ['a successor supersedes when it is issued, not when it is seen', 'successor-issued-supersedes', plain],
-  ['answers may be installed late, and use of the successor counts at once', 'no-answer-horizon', { ...plain, lateAnswers: true }],
+  [
+    'answers may be installed late, and use of the successor counts at once',
+    'no-answer-horizon',
+    { ...plain, lateAnswers: true },
+  ],
   ['the row is written after the signature', 'row-after-signature', plain],
   ['the signer is not fenced by the epoch', 'signer-not-fenced', plain],
   ['no distrust gate', 'no-distrust-gate', plain, ['I14']],
@@ -52,21 +77,69 @@ const rows: readonly (readonly [string, Flaw, Setup, (readonly Invariant[])?])[]
   ['the old authority signs again before trust in it is acknowledged', 'no-retrust-gate', plain],
   ['the floor is not raised when the old authority is trusted again', 'floor-not-raised-on-retrust', plain],
   ['a bundle that is published again has its earlier generation', 'generation-goes-back', plain],
-  ['silent joiners: a handshake over the cross-certified chain is evidence', 'cross-certified-evidence', { ...crossed, peers: [a, b, seen] }],
-  ['silent joiners: evidence over the cross-certified chain retires the old authority', 'unclean-evidence-retires', { ...crossed, peers: [a, b, seen] }],
-  ['silent joiners: evidence over the cross-certified chain lets the old authority sign again', 'unclean-evidence-retrusts', { ...crossed, peers: [a, b, seen] }],
+  [
+    'silent joiners: a handshake over the cross-certified chain is evidence',
+    'cross-certified-evidence',
+    { ...crossed, peers: [a, seen] },
+  ],
+  [
+    'silent joiners: evidence over the cross-certified chain retires the old authority',
+    'unclean-evidence-retires',
+    { ...crossed, peers: [a, seen] },
+  ],
+  [
+    'silent joiners: evidence over the cross-certified chain lets the old authority sign again',
+    'unclean-evidence-retrusts',
+    { ...crossed, peers: [a, seen] },
+  ],
+  [
+    'evidence over the cross-certified chain retires the old authority for those who were there before',
+    'unclean-evidence-of-members-retires',
+    { ...crossed, peers: [a, { ...b, handshakes: true }] },
+    ['I14'],
+  ],
   ['silent joiners: retirement does not wait for them', 'joiner-does-not-hold-retirement', crossed],
   ['silent joiners: admitted again after a distrust was rolled back', 'admitted-again-after-distrust', crossed],
   ['silent joiners: no cross-certificate, and admitted', 'not-held', held],
-  ['silent joiners: no cross-certificate, and held only from issuing on', 'held-only-from-issuing', held],
+  [
+    'silent joiners: no cross-certificate, held only from issuing on, and trust not looked at again',
+    ['held-only-from-issuing', 'no-trust-recheck'],
+    held,
+  ],
   ['silent joiners: no cross-certificate, and not held while a way back drains', 'held-only-while-new-signs', held],
   ['emergency: the tainted authority signs again', 'tainted-signs-again', emergency, ['I11']],
   ['emergency: a way back', 'emergency-rolls-back', emergency, ['I11']],
   ['emergency: what comes with the old credentials is an acknowledgement', 'forged-acknowledgement', emergency],
-  ['emergency: the cut waits for stragglers', 'cut-waits-for-stragglers', { ...emergency, peers: [{ ...a, dies: true }, b, joiner] }, ['I12', 'I13']],
-  ['no quarantine', 'no-quarantine', { ...plain, peers: [a, { ...b, dies: true, quarantine: true }, joiner] }, ['I12', 'I13']],
-  ['expired leaves hold the drain gate', 'expired-leaves-count', { ...plain, peers: [a, { ...b, dies: true, quarantine: true }, joiner] }, ['I12', 'I13']],
+  [
+    'emergency: over without another look at who joined since the cut',
+    'no-trust-recheck',
+    { ...emergency, joiners: 'silent', peers: [a, joiner] },
+    ['I14'],
+  ],
+  [
+    'emergency: the cut waits for stragglers',
+    'cut-waits-for-stragglers',
+    { ...emergency, peers: [{ ...a, dies: true }, b, joiner] },
+    ['I12', 'I13'],
+  ],
+  [
+    'no quarantine',
+    'no-quarantine',
+    { ...plain, peers: [a, { ...b, dies: true, quarantine: true }, joiner] },
+    ['I12', 'I13'],
+  ],
+  [
+    'expired leaves hold the drain gate',
+    'expired-leaves-count',
+    { ...plain, peers: [a, { ...b, dies: true, quarantine: true }, joiner] },
+    ['I12', 'I13'],
+  ],
   ['same key: no trust gate', 'no-trust-gate', reissue],
 ];
 
-export const mutants: readonly Mutant[] = rows.map(([title, flaw, setup, breaks = leaf]) => ({ title, flaw, setup: { ...setup, title }, breaks }));
+export const mutants: readonly Mutant[] = rows.map(([title, flaw, setup, breaks = leaf]) => ({
+  title,
+  flaws: typeof flaw === 'string' ? [flaw] : flaw,
+  setup: { ...setup, title },
+  breaks,
+}));

@@ -50,7 +50,9 @@ function projectRing(context: Context, words: Words, state: Mutable<ServiceState
     bundles[generation - 1] = named[anchorsOf(worldWord(context, words), generation)] ?? 'old';
   state.undeclaredClass =
     context.setup.undeclaredClass === true &&
-    context.setup.peers.some(({ starts }, index) => starts === 'unregistered' && get(peerWord(words, index), peer.unregistered) === 1);
+    context.setup.peers.some(
+      ({ starts }, index) => starts === 'unregistered' && get(peerWord(words, index), peer.unregistered) === 1,
+    );
 }
 
 function projectConsumer(

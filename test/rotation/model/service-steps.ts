@@ -1,7 +1,31 @@
 import type { RotationState } from '../../../src/rotation/types.js';
 import { begin, type Context, emit, extraWord, has, peerWord, ringWord, worldWord } from './context.js';
-import { era, extra, get, mode, NEW, newSince, OLD, oldEras, peer, put, ring, stateNumber, world, type Words } from './layout.js';
-import { effectOf, endStates, forwardMove, type MoveName, moveNames, serviceMoves, type ServiceState } from './protocol.js';
+import {
+  anchorsOf,
+  era,
+  extra,
+  get,
+  mode,
+  NEW,
+  newSince,
+  OLD,
+  oldEras,
+  peer,
+  put,
+  ring,
+  stateNumber,
+  world,
+  type Words,
+} from './layout.js';
+import {
+  effectOf,
+  endStates,
+  forwardMove,
+  type MoveName,
+  moveNames,
+  serviceMoves,
+  type ServiceState,
+} from './protocol.js';
 
 const anchorBits = { old: OLD, both: OLD | NEW, new: NEW } as const;
 
@@ -46,7 +70,12 @@ function controllerSteps(context: Context, known: ServiceState): void {
   if (to) moves(context, known, name, targets[name] ?? known.state, 'commit');
 }
 
-function mayCommit(context: Context, name: MoveName, forward: MoveName | undefined, open: MoveName | undefined): boolean {
+function mayCommit(
+  context: Context,
+  name: MoveName,
+  forward: MoveName | undefined,
+  open: MoveName | undefined,
+): boolean {
   if (has(context, 'no-compare-and-swap')) return true;
   return name === (has(context, 'facts-not-read-again') ? forward : open);
 }
@@ -73,7 +102,13 @@ const targets: Readonly<Partial<Record<MoveName, RotationState>>> = {
 };
 
 /** One transition, all of it or nothing. */
-function moves(context: Context, known: ServiceState, name: MoveName, to: RotationState, step: 'move' | 'commit'): void {
+function moves(
+  context: Context,
+  known: ServiceState,
+  name: MoveName,
+  to: RotationState,
+  step: 'move' | 'commit',
+): void {
   const effect = effectOf(name, known, context.flaws);
   const next = begin(context);
   const { peers } = context;
@@ -96,7 +131,7 @@ function moves(context: Context, known: ServiceState, name: MoveName, to: Rotati
   }
   note(context, next, name);
   if (known.kind === 'emergency') announce(context, next, name, known);
-  emit(context, step, 0, moveNames.indexOf(name), broken(context, known));
+  emit(context, step, 0, moveNames.indexOf(name), broken(context, known, name));
 }
 
 function published(word: number, generation: number, anchors: number): number {
@@ -117,10 +152,18 @@ function note(context: Context, next: Words, name: MoveName): void {
   next[context.peers + 2] = word;
 }
 
-function broken(context: Context, known: ServiceState): string | undefined {
+/** The invariant that the step itself breaks. */
+function broken(context: Context, known: ServiceState, name: MoveName): string | undefined {
   const service = ringWord(context, context.next);
   const back = get(service, ring.generation) < known.generation || get(service, ring.epoch) < known.epoch;
-  return back ? 'I5' : undefined;
+  if (back) return 'I5';
+  // An emergency is not over while somebody who is there trusts what was tainted.
+  return name === 'recovered' && context.setup.peers.some((_, index) => trustsOld(context, index)) ? 'I14' : undefined;
+}
+
+function trustsOld(context: Context, index: number): boolean {
+  const word = peerWord(context.next, index);
+  return get(word, peer.mode) === mode.member && (anchorsOf(worldWord(context), get(word, peer.process)) & OLD) !== 0;
 }
 
 /** Before it re-issues, and before it cuts, an emergency says whom it leaves behind. */
@@ -139,7 +182,8 @@ function leaveBehind(context: Context, next: Words, known: ServiceState, present
     const trusts = !consumer.joiner && consumer.clean && consumer.loaded >= since;
     if (consumer.registered && !trusts) verifiers |= 1 << index;
     const word = peerWord(next, index);
-    if ((get(word, peer.rows) & oldEras) !== 0 || (era(get(word, peer.intended)) & oldEras) !== 0) stragglers |= 1 << index;
+    if ((get(word, peer.rows) & oldEras) !== 0 || (era(get(word, peer.intended)) & oldEras) !== 0)
+      stragglers |= 1 << index;
   });
   let word = worldWord(context, next);
   word = put(word, world.cutVerifiers, get(word, world.cutVerifiers) | verifiers);
@@ -181,4 +225,3 @@ function declares(context: Context, known: ServiceState): void {
   if (to !== 'declared') leaveBehind(context, next, known, to === 'cut');
   emit(context, 'declare', 0, stateNumber(to));
 }
-

@@ -72,4 +72,3 @@ export function reachesService(service: number, state: string, trust: number): b
   if (!presentsNew) return false;
   return (trust & NEW) !== 0 || (get(service, ring.cross) === 1 && (trust & OLD) !== 0);
 }
-

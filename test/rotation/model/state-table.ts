@@ -119,7 +119,12 @@ function widened(from: Int32Array, length: number): Int32Array<ArrayBuffer> {
   return wide;
 }
 
-type Graph = { readonly starts: Int32Array; readonly targets: Int32Array; readonly marked: number; readonly steps: number };
+type Graph = {
+  readonly starts: Int32Array;
+  readonly targets: Int32Array;
+  readonly marked: number;
+  readonly steps: number;
+};
 
 /** Steps mostly lead to states that were found later, so that a few sweeps from the last to the first are enough. */
 function spread(flags: Uint8Array, { starts, targets, marked, steps }: Graph): void {

@@ -35,7 +35,8 @@ export function reportSteps(context: Context, index: number): void {
     if (isNews(word, said)) {
       context.ableConsumers |= 1 << index;
       emitPeer(context, 'report', index, noted(word, said), said);
-      if (!old && waiting !== said && context.setup.peers[index]?.delays === true) emitPeer(context, 'send', index, put(word, peer.report, said), said);
+      if (!old && waiting !== said && context.setup.peers[index]?.delays === true)
+        emitPeer(context, 'send', index, put(word, peer.report, said), said);
     }
     handshake(context, index, word);
   }
@@ -44,7 +45,11 @@ export function reportSteps(context: Context, index: number): void {
   if (!counts) return;
   // What arrived may arrive again, as long as that could change anything.
   const kept = old && has(context, 'earlier-process-counts') && doing === mode.gone ? waiting : 0;
-  const after = put(put(isNews(word, waiting) ? noted(word, waiting) : word, peer.report, kept), peer.reportOld, kept === 0 ? 0 : 1);
+  const after = put(
+    put(isNews(word, waiting) ? noted(word, waiting) : word, peer.report, kept),
+    peer.reportOld,
+    kept === 0 ? 0 : 1,
+  );
   if (after !== word) emitPeer(context, 'receive', index, after, waiting);
 }
 
@@ -70,7 +75,11 @@ function handshake(context: Context, index: number, word: number): void {
       emitPeer(context, 'handshake', index, believed ? put(claimed, peer.joiner, 0) : claimed, generation);
     }
   }
-  if (has(context, 'forged-acknowledgement') && get(service, ring.emergency) === 1 && get(word, peer.recorded) < generation)
+  if (
+    has(context, 'forged-acknowledgement') &&
+    get(service, ring.emergency) === 1 &&
+    get(word, peer.recorded) < generation
+  )
     emitPeer(context, 'forge', index, noted(word, generation), generation);
 }
 
@@ -88,7 +97,12 @@ export function membershipSteps(context: Context, index: number): void {
   const leaves = doing === mode.member || doing === mode.gone;
   if (setup.quarantine === true && leaves && get(word, peer.unregistered) === 0 && !has(context, 'no-quarantine')) {
     context.ableConsumers |= 1 << index;
-    emitPeer(context, 'quarantine', index, put(put(put(word, peer.mode, mode.quarantined), peer.report, 0), peer.reportOld, 0));
+    emitPeer(
+      context,
+      'quarantine',
+      index,
+      put(put(put(word, peer.mode, mode.quarantined), peer.report, 0), peer.reportOld, 0),
+    );
   }
   if (doing === mode.quarantined) returns(context, index, word);
   registers(context, index, word);
@@ -97,7 +111,8 @@ export function membershipSteps(context: Context, index: number): void {
 /** The machine is gone, with its keys; a report of its process may still be under way. */
 function lost(context: Context, word: number, comesBack: boolean): number {
   const process = get(word, peer.process);
-  const matters = process > get(word, peer.recorded) || has(context, 'earlier-process-counts') || get(word, peer.joiner) === 1;
+  const matters =
+    process > get(word, peer.recorded) || has(context, 'earlier-process-counts') || get(word, peer.joiner) === 1;
   let after = put(put(put(word, peer.mode, mode.gone), peer.file, 0), peer.process, 0);
   after = put(put(put(after, peer.used, 0), peer.stored, 0), peer.flight, 0);
   const report = comesBack && matters ? process : 0;

@@ -38,4 +38,5 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
   crossSign: fc.boolean(),
   policy: fc.constantFrom('automatic', 'automatic', 'manual'),
   preference: fc.constantFrom('availability-first', 'security-first'),
+  depth: fc.nat(9),
 });

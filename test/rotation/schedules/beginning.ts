@@ -15,7 +15,9 @@ export const machines = 3;
 /** A service with two machines that have joined, closed, to begin from again and again. */
 export type Beginning = { readonly place: Place; readonly peers: readonly Peer[]; readonly at: number };
 
-export const planned: Plan = { kind: 'planned', crossSign: true, policy: 'automatic', preference: 'availability-first' };
+export const planned: Plan = {
+  ...{ kind: 'planned', crossSign: true, policy: 'automatic', preference: 'availability-first', depth: 0 },
+};
 
 export async function prepareBeginning(places: Places, flavour: Flavour): Promise<Beginning> {
   const place = await places.fresh('lasting');

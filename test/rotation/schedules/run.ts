@@ -1,6 +1,6 @@
 import { type Beginning, beginWorld } from './beginning.js';
 import type { Places } from './databases.js';
-import { act } from './deeds.js';
+import { act, all } from './deeds.js';
 import type { Flavour } from './flavours.js';
 import { checkInvariants } from './invariants.js';
 import { bringToEnd } from './repair.js';
@@ -15,7 +15,7 @@ export async function play(stage: Stage, plan: Plan, schedule: Schedule): Promis
   const world = await beginWorld(places, beginning, flavour, plan);
   const states: string[] = [];
   try {
-    for (const event of schedule) {
+    for (const event of [...Array.from({ length: plan.depth }, () => expected), ...schedule]) {
       world.story.push(sayEvent(event));
       await happen(world, event);
       await checkInvariants(world);
@@ -32,6 +32,8 @@ export async function play(stage: Stage, plan: Plan, schedule: Schedule): Promis
     await world.service.close();
   }
 }
+
+const expected: Event = { first: { verb: 'everyone', peer: 0, way: all } };
 
 async function happen(world: World, { first, beside, crash }: Event): Promise<void> {
   const both = async (): Promise<void> => {

@@ -15,6 +15,8 @@ export type Plan = {
   readonly crossSign: boolean;
   readonly policy: Rotation['policy'];
   readonly preference: NonNullable<RotationOptions['preference']>;
+  /** How often everybody does what is expected before anything else happens: how far the rotation is then. */
+  readonly depth: number;
 };
 
 /** A service, its machines, and everything that was ever published. */

@@ -1,0 +1,253 @@
+import { type Command, Option } from 'commander';
+
+import type { ReportedView } from '../api/rest/acknowledgements.js';
+import type { BundleView } from '../api/rest/bundles.js';
+import type { ConsumerView } from '../api/rest/consumers.js';
+import { count, seconds } from './arguments.js';
+import { type Client, pathOf } from './client.js';
+import { quarantineVerb } from './consumer-quarantine.js';
+import { localFailure } from './failure.js';
+import type { Io } from './io.js';
+import { age, joined, printList, printObject, until, type View } from './output.js';
+import { action, collect, examples } from './verb.js';
+
+type RingView = ConsumerView['rings'][number];
+
+export const consumerColumns: View<ConsumerView> = {
+  kind: 'consumer',
+  name: (consumer) => consumer.name,
+  columns: [
+    { title: 'NAME', value: (consumer) => consumer.name },
+    { title: 'STATE', value: (consumer) => consumer.state },
+    { title: 'LOADED', value: ({ rings }) => joined(rings.filter(({ verifies }) => verifies).map(loaded)) },
+    { title: 'LAST SEEN', value: ({ lastSeenAt }) => (lastSeenAt === undefined ? 'never' : age(lastSeenAt)) },
+    { title: 'SOURCE', wide: true, value: (consumer) => consumer.source },
+    { title: 'NODE', wide: true, value: (consumer) => consumer.node },
+    { title: 'ENDPOINTS', wide: true, value: ({ endpoints }) => joined(endpoints) },
+    { title: 'SOFTWARE', wide: true, value: (consumer) => consumer.software },
+    { title: 'ENDS IN', wide: true, value: ({ expiresAt }) => until(expiresAt) },
+  ],
+};
+
+/** `kubernetes:2/3(self-report)`; with `?` where the evidence does not count. */
+function loaded({ ring, loaded: has, current, evidence, counts, joiner }: RingView): string {
+  const how = [...(evidence === undefined ? [] : [counts ? evidence : `${evidence}?`]), ...(joiner ? ['joiner'] : [])];
+  return `${ring}:${String(has)}/${String(current)}${how.length === 0 ? '' : `(${how.join(' ')})`}`;
+}
+
+export function consumerNoun(program: Command, io: Io): void {
+  const noun = program
+    .command('consumer')
+    .description('Who presents and verifies certificates, and what each has loaded');
+  list(noun, io);
+  one(noun, io, 'get', 'Show one consumer', 'rotunda consumer get kubelet/worker-1 -o yaml');
+  register(noun, io);
+  acknowledge(noun, io);
+  quarantineVerb(noun, io);
+  one(
+    noun,
+    io,
+    'unquarantine',
+    'Wait for a consumer again, once it has shown that it holds the current bundles',
+    'rotunda consumer unquarantine kubelet/worker-1',
+  );
+  one(
+    noun,
+    io,
+    'delete',
+    'Forget a consumer that holds no live certificate',
+    'rotunda consumer delete etcd-client/backup',
+  );
+}
+
+type ListFlags = { readonly ring?: string; readonly class?: string; readonly state?: string; readonly limit?: string };
+
+function list(noun: Command, io: Io): void {
+  noun
+    .command('list')
+    .description('List consumers')
+    .option('--ring <ring>', 'only those that have to do with this ring')
+    .option('--class <class>', 'only those of this class, such as kubelet')
+    .addOption(
+      new Option('--state <state>', 'only consumers in this state').choices(['live', 'silent', 'quarantined', 'gone']),
+    )
+    .option('--limit <count>', 'at most so many')
+    .addHelpText(
+      'after',
+      examples(
+        ['What every kubelet has loaded', 'rotunda consumer list --ring kubernetes --class kubelet'],
+        ['Who says nothing any more', 'rotunda consumer list --state silent -o wide'],
+      ),
+    )
+    .action(
+      action<ListFlags>(io, ({ withClient, format, options: { ring, class: of, state, limit } }) =>
+        withClient(async (client) => {
+          const query = { ring, class: of, state };
+          const items = await client.list<ConsumerView>('/consumers', query, count('--limit', limit));
+          printList(io, format, items, consumerColumns);
+        }),
+      ),
+    );
+}
+
+function one(
+  noun: Command,
+  io: Io,
+  verb: 'get' | 'unquarantine' | 'delete',
+  description: string,
+  example: string,
+): void {
+  noun
+    .command(verb)
+    .argument('<class/name>')
+    .description(description)
+    .addHelpText('after', examples(['By its name', example]))
+    .action(
+      action(io, ({ withClient, format, args: [name = ''] }) =>
+        withClient(async (client) => {
+          const path = `/consumers${pathOf(name)}`;
+          if (verb === 'delete') {
+            await client.send('DELETE', path);
+            io.err(`deleted consumer ${name}\n`);
+            return;
+          }
+          const asked =
+            verb === 'get'
+              ? client.json<ConsumerView>('GET', path)
+              : client.json<ConsumerView>('POST', `${path}/unquarantine`, { body: {} });
+          printObject(io, format, await asked, consumerColumns);
+        }),
+      ),
+    );
+}
+
+type RegisterFlags = {
+  readonly node?: string;
+  readonly endpoint?: readonly string[];
+  readonly verifies?: readonly string[];
+  readonly presents?: readonly string[];
+  readonly software?: string;
+  readonly algorithm?: readonly string[];
+  readonly lease?: string;
+  readonly forgetProcess?: true;
+};
+
+function register(noun: Command, io: Io): void {
+  noun
+    .command('register')
+    .argument('<class/name>')
+    .description('Register a consumer, or change one: what is left out stays')
+    .option('--node <name>', 'the machine that it runs on, whose node may report for it')
+    .option('--endpoint <host:port>', 'where it can be probed; repeat for more', collect)
+    .option('--verifies <ring>', 'a ring that it verifies, where its class does not say so; repeat for more', collect)
+    .option('--presents <ring>', 'a ring that it presents in; repeat for more', collect)
+    .option('--software <text>', "program and version, such as 'kubelet 1.36.3'")
+    .option('--algorithm <key-type>', 'a key type that it verifies, such as ed25519; repeat for more', collect)
+    .option('--lease <duration>', 'without a word for as long it is silent')
+    .option('--forget-process', 'forget its present process, where its clock was far ahead')
+    .addHelpText(
+      'after',
+      examples(
+        ['An API server that can be probed', 'rotunda consumer register kube-apiserver/cp-1 --endpoint 10.0.0.11:6443'],
+        ['A program of no built-in class', 'rotunda consumer register mesh/gateway --verifies etcd --lease 10m'],
+      ),
+    )
+    .action(
+      action<RegisterFlags>(io, ({ withClient, format, options, args: [name = ''] }) =>
+        withClient(async (client) => {
+          const { node, endpoint, verifies, presents, software, algorithm, lease, forgetProcess } = options;
+          const body = {
+            ...{ name, node, software, forgetProcess },
+            endpoints: endpoint,
+            algorithms: algorithm,
+            leaseSeconds: lease === undefined ? undefined : seconds('--lease', lease),
+            rings: rolesOf(verifies, presents),
+          };
+          printObject(io, format, await client.json<ConsumerView>('POST', '/consumers', { body }), consumerColumns);
+        }),
+      ),
+    );
+}
+
+type Role = { readonly ring: string; readonly verifies: boolean; readonly presents: boolean };
+
+function rolesOf(verifies: readonly string[] = [], presents: readonly string[] = []): Role[] | undefined {
+  const rings = [...new Set([...verifies, ...presents])];
+  if (rings.length === 0) return undefined;
+  return rings.map((ring) => ({ ring, verifies: verifies.includes(ring), presents: presents.includes(ring) }));
+}
+
+type AcknowledgeFlags = {
+  readonly ring: string;
+  readonly generation?: string;
+  readonly digest?: string;
+  readonly evidence: string;
+  readonly deliveredAt?: string;
+  readonly startedAt?: string;
+};
+
+function acknowledge(noun: Command, io: Io): void {
+  noun
+    .command('acknowledge')
+    .argument('<class/name>')
+    .description('Say for a consumer that its process has loaded a bundle')
+    .requiredOption('--ring <ring>', 'the ring of the bundle')
+    .option('--generation <number>', 'which one; the current one when left out')
+    .option('--digest <digest>', 'of what it has loaded, to be sure that it is that bundle')
+    .addOption(
+      new Option('--evidence <kind>', 'how you know; restart where it reads the file only then')
+        .choices(['self-report', 'restart'])
+        .default('self-report'),
+    )
+    .option('--delivered-at <time>', 'for restart: when the file was there, RFC 3339')
+    .option('--started-at <time>', 'for restart: when its process began, RFC 3339')
+    .addHelpText(
+      'after',
+      examples(
+        ['It has taken over the current bundle', 'rotunda consumer acknowledge etcd-client/backup --ring etcd'],
+        [
+          'It was restarted with it',
+          'rotunda consumer acknowledge etcd-member/main/m1 --ring etcd --evidence restart --delivered-at 2026-11-23T12:00:00Z --started-at 2026-11-23T12:05:00Z',
+        ],
+      ),
+    )
+    .action(
+      action<AcknowledgeFlags>(io, ({ withClient, format, options, args: [name = ''] }) =>
+        withClient(async (client) => {
+          const { ring, evidence } = options;
+          const body = {
+            ...{ ring, evidence },
+            ...(await claimOf(client, options)),
+            deliveredAt: timeOf('--delivered-at', options.deliveredAt),
+            startedAt: timeOf('--started-at', options.startedAt),
+          };
+          const path = `/consumers${pathOf(name)}/acknowledgements`;
+          const { consumer } = await client.json<ReportedView>('POST', path, { body });
+          const role = consumer.rings.find((found) => found.ring === ring);
+          if (role?.counts === false)
+            io.err(`its class needs ${role.minimum}, or stronger evidence: this does not count for a rotation\n`);
+          printObject(io, format, consumer, consumerColumns);
+        }),
+      ),
+    );
+}
+
+/** Who gives no digest speaks of the bundle as it was published. */
+async function claimOf(
+  client: Client,
+  { ring, generation, digest }: AcknowledgeFlags,
+): Promise<Pick<BundleView, 'generation' | 'digest'>> {
+  const number = count('--generation', generation);
+  if (number !== undefined && digest !== undefined) return { generation: number, digest };
+  const path = `/rings${pathOf(ring)}/${number === undefined ? 'bundle' : `bundles/${String(number)}`}`;
+  const published = await client.json<BundleView>('GET', path);
+  return { generation: published.generation, digest: digest ?? published.digest };
+}
+
+/** Throws a local failure that names the flag. */
+function timeOf(flag: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const time = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return new Date(time).toISOString();
+  throw localFailure(`${flag} ${JSON.stringify(text)} is not a time`, { hints: ['such as 2026-11-23T12:00:00Z'] });
+}
