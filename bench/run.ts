@@ -12,6 +12,7 @@ import { benchBootstrap } from './bootstrap.js';
 import { benchBundleWatchers } from './bundle-watchers.js';
 import { benchDenied } from './denied.js';
 import { floorRows, measureFloor } from './floor.js';
+import { benchGates } from './gates.js';
 import { benchHealth } from './health.js';
 import { benchHttps } from './https.js';
 import { benchIdleWatches } from './idle-watches.js';
@@ -35,6 +36,8 @@ const options = new Command('bench')
       .default(10_000),
   )
   .option('--not-modified <n>', 'readers that are told that nothing changed for (i)', Number, 20_000)
+  .option('--consumers <n>', 'consumers for (k)', Number, 10_000)
+  .option('--leaves <n>', 'rows of the ledger and the inventory for (k)', Number, 1_000_000)
   .parse()
   .opts<{
     certificates: number;
@@ -44,6 +47,8 @@ const options = new Command('bench')
     denied: number;
     watchers: number;
     notModified: number;
+    consumers: number;
+    leaves: number;
   }>();
 
 execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });
@@ -94,4 +99,8 @@ for (const mode of ['long poll', 'events'] as const) {
   });
 }
 sections.push({ title: '(i) readers that have the bundle already', rows: await benchNotModified(options.notModified) });
+sections.push({
+  title: `(k) one look at a rotation: ${String(options.consumers)} consumers, ${String(options.leaves)} rows of the ledger`,
+  rows: await benchGates(options),
+});
 report(sections, path.join(root, 'bench', 'results'));

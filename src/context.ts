@@ -112,12 +112,13 @@ async function wire(base: Base, overrides: ContextOverrides): Promise<Context> {
   const { kek, audit, ca, bans } = keys;
   // Enrolment re-opens waiting requests, and requests need enrolment: the loop is closed here, once.
   const waiting: { requests?: Requests } = {};
-  const fleet = createFleet(base, keys, (scope) => {
+  const consumers = await createConsumers({ store, clock, random, audit, topology });
+  await consumers.syncConfigured(config.consumers);
+  const fleet = createFleet(base, { ...keys, consumers }, (scope) => {
     waiting.requests?.reconsider(scope).catch((error: unknown) => {
       logger.error({ err: error }, 'cannot reconsider requests');
     });
   });
-  const consumers = await createConsumers({ store, clock, random, audit, topology });
   const common = { store, clock, random, audit, bans, ...fleet };
   const attachment = await createAttachment({ config, ca, store, clock, audit, kek, logger });
   const tokens = createTokens({ ...common, kek, created: (...given) => attachment.tokenCreated(...given) });
@@ -219,8 +220,12 @@ function authenticatorOf(
   return createAuthenticator({ ...common, frontProxies });
 }
 
-function createFleet({ config, clock, random, store }: Base, { audit, bans }: Keys, factsChanged: FactsChanged): Fleet {
-  const common = { store, clock, random, audit, bans, factsChanged };
+function createFleet(
+  { config, clock, random, store }: Base,
+  { audit, bans, consumers }: Keys & Pick<Context, 'consumers'>,
+  factsChanged: FactsChanged,
+): Fleet {
+  const common = { store, clock, random, audit, bans, factsChanged, forgotten: consumers.forget };
   return {
     nodes: createNodes({ ...common, clientRing: config.topology.kubernetesClient }),
     etcd: createEtcdClusters(common),

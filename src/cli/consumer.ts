@@ -1,39 +1,14 @@
 import { type Command, Option } from 'commander';
 
-import type { ReportedView } from '../api/rest/acknowledgements.js';
-import type { BundleView } from '../api/rest/bundles.js';
 import type { ConsumerView } from '../api/rest/consumers.js';
 import { count, seconds } from './arguments.js';
-import { type Client, pathOf } from './client.js';
+import { pathOf } from './client.js';
+import { acknowledgeVerb } from './consumer-acknowledge.js';
 import { quarantineVerb } from './consumer-quarantine.js';
-import { localFailure } from './failure.js';
+import { consumerColumns } from './consumer-view.js';
 import type { Io } from './io.js';
-import { age, joined, printList, printObject, until, type View } from './output.js';
+import { printList, printObject } from './output.js';
 import { action, collect, examples } from './verb.js';
-
-type RingView = ConsumerView['rings'][number];
-
-export const consumerColumns: View<ConsumerView> = {
-  kind: 'consumer',
-  name: (consumer) => consumer.name,
-  columns: [
-    { title: 'NAME', value: (consumer) => consumer.name },
-    { title: 'STATE', value: (consumer) => consumer.state },
-    { title: 'LOADED', value: ({ rings }) => joined(rings.filter(({ verifies }) => verifies).map(loaded)) },
-    { title: 'LAST SEEN', value: ({ lastSeenAt }) => (lastSeenAt === undefined ? 'never' : age(lastSeenAt)) },
-    { title: 'SOURCE', wide: true, value: (consumer) => consumer.source },
-    { title: 'NODE', wide: true, value: (consumer) => consumer.node },
-    { title: 'ENDPOINTS', wide: true, value: ({ endpoints }) => joined(endpoints) },
-    { title: 'SOFTWARE', wide: true, value: (consumer) => consumer.software },
-    { title: 'ENDS IN', wide: true, value: ({ expiresAt }) => until(expiresAt) },
-  ],
-};
-
-/** `kubernetes:2/3(self-report)`; with `?` where the evidence does not count. */
-function loaded({ ring, loaded: has, current, evidence, counts, joiner }: RingView): string {
-  const how = [...(evidence === undefined ? [] : [counts ? evidence : `${evidence}?`]), ...(joiner ? ['joiner'] : [])];
-  return `${ring}:${String(has)}/${String(current)}${how.length === 0 ? '' : `(${how.join(' ')})`}`;
-}
 
 export function consumerNoun(program: Command, io: Io): void {
   const noun = program
@@ -42,7 +17,7 @@ export function consumerNoun(program: Command, io: Io): void {
   list(noun, io);
   one(noun, io, 'get', 'Show one consumer', 'rotunda consumer get kubelet/worker-1 -o yaml');
   register(noun, io);
-  acknowledge(noun, io);
+  acknowledgeVerb(noun, io);
   quarantineVerb(noun, io);
   one(
     noun,
@@ -175,79 +150,4 @@ function rolesOf(verifies: readonly string[] = [], presents: readonly string[] =
   const rings = [...new Set([...verifies, ...presents])];
   if (rings.length === 0) return undefined;
   return rings.map((ring) => ({ ring, verifies: verifies.includes(ring), presents: presents.includes(ring) }));
-}
-
-type AcknowledgeFlags = {
-  readonly ring: string;
-  readonly generation?: string;
-  readonly digest?: string;
-  readonly evidence: string;
-  readonly deliveredAt?: string;
-  readonly startedAt?: string;
-};
-
-function acknowledge(noun: Command, io: Io): void {
-  noun
-    .command('acknowledge')
-    .argument('<class/name>')
-    .description('Say for a consumer that its process has loaded a bundle')
-    .requiredOption('--ring <ring>', 'the ring of the bundle')
-    .option('--generation <number>', 'which one; the current one when left out')
-    .option('--digest <digest>', 'of what it has loaded, to be sure that it is that bundle')
-    .addOption(
-      new Option('--evidence <kind>', 'how you know; restart where it reads the file only then')
-        .choices(['self-report', 'restart'])
-        .default('self-report'),
-    )
-    .option('--delivered-at <time>', 'for restart: when the file was there, RFC 3339')
-    .option('--started-at <time>', 'for restart: when its process began, RFC 3339')
-    .addHelpText(
-      'after',
-      examples(
-        ['It has taken over the current bundle', 'rotunda consumer acknowledge etcd-client/backup --ring etcd'],
-        [
-          'It was restarted with it',
-          'rotunda consumer acknowledge etcd-member/main/m1 --ring etcd --evidence restart --delivered-at 2026-11-23T12:00:00Z --started-at 2026-11-23T12:05:00Z',
-        ],
-      ),
-    )
-    .action(
-      action<AcknowledgeFlags>(io, ({ withClient, format, options, args: [name = ''] }) =>
-        withClient(async (client) => {
-          const { ring, evidence } = options;
-          const body = {
-            ...{ ring, evidence },
-            ...(await claimOf(client, options)),
-            deliveredAt: timeOf('--delivered-at', options.deliveredAt),
-            startedAt: timeOf('--started-at', options.startedAt),
-          };
-          const path = `/consumers${pathOf(name)}/acknowledgements`;
-          const { consumer } = await client.json<ReportedView>('POST', path, { body });
-          const role = consumer.rings.find((found) => found.ring === ring);
-          if (role?.counts === false)
-            io.err(`its class needs ${role.minimum}, or stronger evidence: this does not count for a rotation\n`);
-          printObject(io, format, consumer, consumerColumns);
-        }),
-      ),
-    );
-}
-
-/** Who gives no digest speaks of the bundle as it was published. */
-async function claimOf(
-  client: Client,
-  { ring, generation, digest }: AcknowledgeFlags,
-): Promise<Pick<BundleView, 'generation' | 'digest'>> {
-  const number = count('--generation', generation);
-  if (number !== undefined && digest !== undefined) return { generation: number, digest };
-  const path = `/rings${pathOf(ring)}/${number === undefined ? 'bundle' : `bundles/${String(number)}`}`;
-  const published = await client.json<BundleView>('GET', path);
-  return { generation: published.generation, digest: digest ?? published.digest };
-}
-
-/** Throws a local failure that names the flag. */
-function timeOf(flag: string, text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const time = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(time)) return new Date(time).toISOString();
-  throw localFailure(`${flag} ${JSON.stringify(text)} is not a time`, { hints: ['such as 2026-11-23T12:00:00Z'] });
 }

@@ -15,7 +15,7 @@ import { revokeTokensOf } from '../store/queries/tokens.js';
 import type { Store, WriteTx } from '../store/types.js';
 import { memberOf, noSuchCluster, noSuchMember, readMemberFields } from './etcd-records.js';
 import { makeUid } from './names.js';
-import type { EtcdClusters, EtcdMember, EtcdMemberDraft, FactsChanged } from './types.js';
+import type { EtcdClusters, EtcdMember, EtcdMemberDraft, FactsChanged, HolderForgotten } from './types.js';
 
 /** What enrolment of etcd clusters and members needs from the other rooms. */
 export type EtcdOptions = {
@@ -25,6 +25,7 @@ export type EtcdOptions = {
   readonly audit: Audit;
   readonly bans: Bans;
   readonly factsChanged: FactsChanged;
+  readonly forgotten?: HolderForgotten;
 };
 
 /** Enrolling, changing and removing members. Every change is one transaction with its audit event. */
@@ -110,6 +111,7 @@ async function remove(
   const certificates = await banCertificatesOf(tx, options.bans, owner, cause);
   await revokeTokensOf(tx, owner);
   await deleteEtcdMember(tx.db, cluster, name);
+  await options.forgotten?.(tx, owner, actor);
   await record(options, tx, { action: 'etcd-member.removed', cluster, name, actor, detail: { certificates } });
 }
 

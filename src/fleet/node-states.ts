@@ -5,7 +5,7 @@ import type { Bans, Identity } from '../identity/types.js';
 import type { NodeRow } from '../store/queries/nodes.js';
 import type { Store, WriteTx } from '../store/types.js';
 import { mustFindNode, nodeOf } from './node-records.js';
-import type { FactsChanged, Node } from './types.js';
+import type { FactsChanged, HolderForgotten, Node } from './types.js';
 
 export type NodesOptions = {
   readonly store: Store;
@@ -16,6 +16,7 @@ export type NodesOptions = {
   /** The ring whose certificates authenticate nodes; a disabled node's name is banned there. */
   readonly clientRing: string;
   readonly factsChanged: FactsChanged;
+  readonly forgotten?: HolderForgotten;
 };
 
 export type NodeChangeRecord = {

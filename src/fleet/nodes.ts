@@ -183,6 +183,7 @@ async function remove(
   await revokeTokensOf(tx, { node: name });
   if (row.state === 'disabled') await room.bans.remove(tx, 'identity', room.clientRing, `system:node:${name}`);
   await deleteNode(tx.db, name);
+  await room.forgotten?.(tx, { node: name }, actor);
   const last = { ...row, revision: tx.nextRevision() };
   await publishNode(tx, { type: 'DELETED', row: last });
   const detail = { certificates };

@@ -180,5 +180,12 @@ export type EtcdClusters = {
   removeMember(cluster: string, name: string, actor: Identity): Promise<void>;
 };
 
+/** Called where a machine or member is forgotten, in the same transaction: what is kept for it goes too. */
+export type HolderForgotten = (
+  tx: WriteTx,
+  holder: { readonly node: string } | { readonly cluster: string; readonly member: string },
+  actor: Identity,
+) => Promise<void>;
+
 /** Called after enrolment changed, so that waiting requests are looked at again. */
 export type FactsChanged = (scope: { node?: string; nodes?: readonly string[] }) => void;

@@ -5,6 +5,7 @@ import { listRunningRotations } from '../store/queries/rotations.js';
 import type { Schema } from '../store/schema.js';
 import { listPinned } from '../store/queries/token-pins.js';
 import type { TrustDomain } from './domain.js';
+import { restartPhases } from './planning/restarts.js';
 import type {
   CopyFact,
   Facts,
@@ -30,16 +31,6 @@ export type FactPorts = {
   /** Whose pin join commands name. */
   readonly pinnedRing: string;
 };
-
-/** While one of these lasts, processes may have to be restarted to load a bundle. */
-const restartPhases: readonly RotationState[] = [
-  'trusting',
-  'retrusting',
-  'distrusting',
-  'untrusting',
-  'spreading',
-  'cut',
-];
 
 /** Everything that a rotation goes by, from one database at one moment. */
 export async function readFacts(ports: FactPorts, db: Kysely<Schema>, rotation: Rotation, now: number): Promise<Facts> {

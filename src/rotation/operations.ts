@@ -110,9 +110,13 @@ function refuseOver(rotation: Rotation): void {
 
 function refuseChanged({ id, version, state }: Rotation, order: Order): void {
   if (order.version === undefined || order.version === version) return;
-  throw new RotundaError('conflict', `the rotation ${id} is of version ${String(version)} by now, and ${state}: it was changed since version ${String(order.version)}`, {
-    hint: `rotunda rotation status ${id} shows how it is`,
-  });
+  throw new RotundaError(
+    'conflict',
+    `the rotation ${id} is of version ${String(version)} by now, and ${state}: it was changed since version ${String(order.version)}`,
+    {
+      hint: `rotunda rotation status ${id} shows how it is`,
+    },
+  );
 }
 
 function changedMeanwhile(id: string): RotundaError {

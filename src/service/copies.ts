@@ -31,7 +31,10 @@ export async function readCopies(parts: Parts, rotation: Rotation): Promise<read
 
 async function copiedRing({ ca }: Parts, { ring, oldKey }: Rotation): Promise<CopiedRing> {
   const current = ca.bundle(ring);
-  const earlier = Array.from({ length: Math.min(mostBundles, current.generation) - 1 }, (_, i) => current.generation - 1 - i);
+  const earlier = Array.from(
+    { length: Math.min(mostBundles, current.generation) - 1 },
+    (_, i) => current.generation - 1 - i,
+  );
   const bundles = [current, ...(await Promise.all(earlier.map((generation) => ca.bundleAt(ring, generation))))];
   return { authorities: ca.authorities(ring), bundles, old: oldKey };
 }

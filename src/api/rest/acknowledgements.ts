@@ -227,7 +227,10 @@ async function shown(consumers: Context['consumers'], request: Shown): Promise<R
   const { ring, generation } = candidate;
   const proof = { consumer: params.consumer, ring, generation, evidence: 'reverse-handshake', clean: true } as const;
   const outcome = await consumers.prove(undefined, { ...proof, ...process });
-  return { outcome: outcome === 'applied' ? outcome : reported.outcome, consumer: await consumers.get(params.consumer) };
+  return {
+    outcome: outcome === 'applied' ? outcome : reported.outcome,
+    consumer: await consumers.get(params.consumer),
+  };
 }
 
 function acknowledgementOf(

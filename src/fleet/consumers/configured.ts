@@ -1,5 +1,5 @@
 import type { ConsumerRingRow } from '../../store/queries/consumer-rings.js';
-import { consumerNames } from '../../store/queries/consumers.js';
+import { namesOfSource } from '../../store/queries/consumers.js';
 import type { WriteTx } from '../../store/types.js';
 import { ringsOfClass } from './classes.js';
 import { fullName } from './names.js';
@@ -20,7 +20,7 @@ export async function syncConfigured(
   const listed = new Set(configured.map(fullName));
   for (const one of configured)
     await register(room, tx, readDraft(draftOf(room, one)), { actor: service, source: 'configuration' });
-  for (const name of await consumerNames(tx.db, { source: 'configuration' }))
+  for (const name of await namesOfSource(tx.db, 'configuration'))
     if (!listed.has(name)) await removeConsumer(room, tx, (await mustFind(tx.db, name)).row, service);
 }
 

@@ -1,6 +1,6 @@
 import { findAttestation, listAttestations } from '../../store/queries/attestations.js';
 import { type ConsumerRingRow, listConsumerRings } from '../../store/queries/consumer-rings.js';
-import { consumerNames, endConsumer, listConsumers } from '../../store/queries/consumers.js';
+import { endConsumer, findConsumer, listConsumers } from '../../store/queries/consumers.js';
 import { attest, attestationOf, noSuchAttestation, revoke } from './attesting.js';
 import { syncConfigured } from './configured.js';
 import { readHolders, registerEnrolled } from './enrolled.js';
@@ -104,7 +104,7 @@ function attested(
 
 function joined(
   room: ConsumersRoom,
-): Pick<Consumers, 'registerIssued' | 'registerJoiner' | 'leave' | 'holders' | 'registerEnrolled' | 'forgetNode'> {
+): Pick<Consumers, 'registerIssued' | 'registerJoiner' | 'leave' | 'holders' | 'registerEnrolled' | 'forget'> {
   return {
     registerIssued: (tx, order, facts) => registerIssued(room, tx, order, facts),
     registerJoiner: (tx, draft) => registerJoiner(room, tx, draft),
@@ -116,9 +116,10 @@ function joined(
     },
     holders: () => readHolders(room),
     registerEnrolled: (tx, holders) => registerEnrolled(room, tx, holders),
-    forgetNode: async (tx, node, actor) => {
-      for (const name of await consumerNames(tx.db, { node }))
-        await removeConsumer(room, tx, (await mustFind(tx.db, name)).row, actor.username);
+    forget: async (tx, holder, actor) => {
+      const name = 'node' in holder ? `kubelet/${holder.node}` : `etcd-member/${holder.cluster}/${holder.member}`;
+      const row = await findConsumer(tx.db, name);
+      if (row !== undefined) await removeConsumer(room, tx, row, actor.username);
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Topology } from '../../config/types.js';
 import type { Identity } from '../../identity/types.js';
 import type { EvidenceKind, VerifierClassFact, VerifierFact } from '../../rotation/types.js';
 import type { WriteTx } from '../../store/types.js';
+import type { HolderForgotten } from '../types.js';
 import type { Acknowledgement, BundleClaim, Heartbeat, Proof, Reported, ReportOutcome } from './report-types.js';
 
 /** What a ring is used for. One ring may serve several. */
@@ -229,8 +230,8 @@ export type Consumers = {
    * Returns how many nodes and members there were.
    */
   registerEnrolled(tx: WriteTx, holders: readonly HolderConsumer[]): Promise<number>;
-  /** What was kept for a node that is deleted. */
-  forgetNode(tx: WriteTx, node: string, actor: Identity): Promise<void>;
+  /** The kubelet of a node, or the etcd member, that is deleted: its certificates are banned, and nothing waits for it. */
+  readonly forget: HolderForgotten;
   /** By what this process has heard; issuing's own write decides. */
   isQuarantined(name: string): boolean;
   /** What gates go by. */

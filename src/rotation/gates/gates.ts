@@ -18,16 +18,18 @@ export const trustGate: GateFunction = (rotation, facts) => {
   // once a bundle without the old one was out, a joiner may hold that.
   const joiners = !rotation.crossSigned || state === 'retrusting';
   return gateOf('trust', [
-    ...trustChecks(facts, { generation, joiners, clean: false }),
+    ...trustChecks(facts, { generation, joiners }),
     ...algorithmChecks(facts),
     ...soakChecks(rotation, facts, state, facts.timing.trustSoak, 'caches have to have seen the bundle'),
     ...validChecks(facts),
   ]);
 };
 
-/** G2: where anybody can be asked, certificates of the new authority are taken. */
+/** G2: where anybody can be asked, certificates of the new authority are taken; and what G1 was about still holds. */
 export const canaryGate: GateFunction = (rotation, facts) =>
   gateOf('canary', [
+    // A machine that was put back to an earlier state since then has said so: it must not be left behind.
+    ...trustChecks(facts, { generation: generationOf(rotation, 'trusting'), joiners: !rotation.crossSigned }),
     ...acceptanceChecks(facts, rotation.newKey, rotation.marks.canary?.at ?? 0),
     ...soakChecks(rotation, facts, 'canary', facts.timing.canarySoak, 'canaries have to have sung'),
   ]);
@@ -69,7 +71,7 @@ export const distrustGate: GateFunction = (rotation, facts) => {
   const generation = generationOf(rotation, 'distrusting');
   const at = rotation.marks.distrusting?.at ?? 0;
   return gateOf('distrust', [
-    ...trustChecks(facts, { generation, joiners: true, clean: true }),
+    ...trustChecks(facts, { generation, joiners: true }),
     ...(rotation.kind === 'planned' ? refusalChecks(facts, rotation.oldKey, at) : []),
     ...(rotation.kind === 'planned' ? removalChecks(facts, at, generation) : []),
   ]);
@@ -93,7 +95,7 @@ export const spreadGate: GateFunction = (rotation, facts) => {
   const half = rotation.startedAt + (deadline - rotation.startedAt) / 2;
   if (preference === 'security-first' || rotation.advanced === 'spreading' || facts.now >= half)
     return gateOf('spread', [passed()]);
-  return gateOf('spread', trustChecks(facts, { generation, joiners: true, clean: false }));
+  return gateOf('spread', trustChecks(facts, { generation, joiners: true }));
 };
 
 /** Emergency: stragglers are cut off at the deadline, or when there are none left. */
@@ -110,7 +112,7 @@ export const recoverGate: GateFunction = (rotation, facts) => {
   const generation = generationOf(rotation, 'cut');
   const at = rotation.marks.cut?.at ?? 0;
   return gateOf('recover', [
-    ...trustChecks(facts, { generation, joiners: true, clean: false }),
+    ...trustChecks(facts, { generation, joiners: true }),
     ...removalChecks(facts, at, generation),
   ]);
 };

@@ -6,8 +6,6 @@ export type TrustDemand = {
   readonly generation: number;
   /** Joiners hold the gate too. They do not while everything that is issued can be verified with what they joined with. */
   readonly joiners: boolean;
-  /** The evidence must not rest on a cross-certificate. */
-  readonly clean: boolean;
 };
 
 /** Every verifier's process has loaded the generation, and every class that verifies the ring is accounted for. */
@@ -61,9 +59,10 @@ function problemOf(verifier: VerifierFact, facts: Facts, demand: TrustDemand): B
     const requirement = `its process has to load bundle ${String(generation)} of ${facts.ring.name}`;
     return { ...base, requirement, lastEvidence: knownOf(verifier), remedies };
   }
-  if (demand.clean && verifier.joiner && !verifier.clean) {
-    const requirement =
-      'it joined without saying which bundle it holds: evidence that does not rest on the cross-certificate';
+  // Over a chain with the cross-certificate either authority will do, and nobody can tell which one it knows.
+  if (!verifier.clean) {
+    const joined = verifier.joiner ? 'it joined without saying which bundle it holds: ' : '';
+    const requirement = `${joined}evidence that does not rest on the cross-certificate`;
     return { ...base, requirement, lastEvidence: knownOf(verifier), remedies };
   }
   const skew = Math.abs(verifier.clockSkewMs ?? 0);

@@ -1,7 +1,7 @@
 import { supersedeBy } from '../../store/queries/certificates-superseded.js';
 import {
   deleteProbes,
-  listProbes,
+  listProbedEndpoints,
   listProbesOf,
   type ProbedEndpoint,
   type ProbeRow,
@@ -46,7 +46,7 @@ export async function record(store: Store, seen: Seen): Promise<void> {
 /** Forgets the looks at endpoints that nobody has registered any more. */
 export async function forget(store: Store, ring: string, consumers: readonly Consumer[]): Promise<void> {
   const registered = new Map(consumers.map(({ name, endpoints }) => [name, endpoints]));
-  const gone = (await listProbes(store.db, ring)).filter(
+  const gone = (await listProbedEndpoints(store.db, ring)).filter(
     ({ consumer, endpoint }) => registered.get(consumer)?.includes(endpoint) !== true,
   );
   if (gone.length === 0) return;

@@ -64,27 +64,44 @@ export async function createBookKeeping({ store, bucketMs, horizonMs, now }: Opt
     readAt = at;
   };
   return {
-    book: {
+    book: bothOf(
       bucketMs,
-      load: (bucket) => current.load(bucket),
-      mean: (from, until) => current.mean(from, until),
-      peak: () => current.peak(),
-      add: (time, count) => {
-        current.add(time, count);
-        unwritten.add(time, count);
+      () => current,
+      (change) => {
+        change(current);
+        change(unwritten);
         isDirty = true;
       },
-      spread: (from, until, count) => {
-        current.spread(from, until, count);
-        unwritten.spread(from, until, count);
-        isDirty = true;
-      },
-    },
+    ),
     keep: async (at) => {
       current.advance(at);
       if (isDirty) await write(at);
       // Alone, there is nobody to hear from.
       if (store.engine === 'postgres' && Math.abs(at - readAt) >= refreshMs) await refresh(at);
+    },
+  };
+}
+
+/** Reads one book, and writes several. */
+function bothOf(
+  bucketMs: number,
+  read: () => Book,
+  write: (change: (book: Book) => void) => void,
+): BookKeeping['book'] {
+  return {
+    bucketMs,
+    load: (bucket) => read().load(bucket),
+    mean: (from, until) => read().mean(from, until),
+    peak: () => read().peak(),
+    add: (time, count) => {
+      write((book) => {
+        book.add(time, count);
+      });
+    },
+    spread: (from, until, count) => {
+      write((book) => {
+        book.spread(from, until, count);
+      });
     },
   };
 }

@@ -33,99 +33,132 @@ type Options = {
 
 const standardSettleEvery = 64;
 
+/** Counts of buckets from the one with the number `base` on. */
+type Sheet = {
+  readonly bucketMs: number;
+  /** Buckets that are counted, and how many there are in the arrays: a quarter more, so that moving on is rare. */
+  readonly size: number;
+  readonly capacity: number;
+  /** Planned one by one. */
+  readonly single: Float64Array;
+  /** Where what is spread begins and ends: each value is by how much `evenly` changes there. */
+  readonly edges: Float64Array;
+  /** Of the last settling: what is spread, by bucket, and everything planned before a bucket. */
+  readonly evenly: Float64Array;
+  readonly upTo: Float64Array;
+  base: number;
+  /** The first bucket that is not past. */
+  first: number;
+};
+
 /** Adding one costs two additions, whatever it is spread over: edges are noted, and summed up when settled. */
 export function createBook({ bucketMs, horizonMs, now, settleEvery = standardSettleEvery }: Options): Book {
-  const size = Math.max(2, Math.ceil(horizonMs / bucketMs) + 1);
-  // A quarter more, so that moving on is rare.
-  const capacity = size + Math.ceil(size / 4);
-  const single = new Float64Array(capacity);
-  const edges = new Float64Array(capacity + 1);
-  const evenly = new Float64Array(capacity);
-  const upTo = new Float64Array(capacity + 1);
-  let base = Math.floor(now / bucketMs);
-  let first = base;
+  const sheet = emptySheet(bucketMs, horizonMs, now);
+  const { capacity, single, evenly } = sheet;
   let unsettled = 0;
-
   const settle = (): void => {
-    let running = 0;
-    let total = 0;
-    for (let i = 0; i < capacity; i += 1) {
-      running += edges[i] ?? 0;
-      // What is left of additions and subtractions that cancel out.
-      const even = running > 1e-9 ? running : 0;
-      evenly[i] = even;
-      upTo[i] = total;
-      total += even + (single[i] ?? 0);
-    }
-    upTo[capacity] = total;
+    sumUp(sheet);
     unsettled = 0;
   };
   const touched = (): void => {
     unsettled += 1;
     if (unsettled >= settleEvery) settle();
   };
-  const advance = (time: number): void => {
-    first = Math.max(first, Math.floor(time / bucketMs));
-    const shift = first - base;
-    if (shift < capacity - size) return;
-    settle();
-    moveDown(single, shift);
-    // Where plans of the past go on into the future, that is their beginning now.
-    for (let i = 0; i < capacity; i += 1) edges[i] = at(evenly, i + shift) - (i === 0 ? 0 : at(evenly, i + shift - 1));
-    base = first;
-    settle();
-  };
-  const edge = (time: number, count: number): void => {
-    const position = Math.min(capacity, Math.max(first - base, time / bucketMs - base));
-    const whole = Math.floor(position);
-    const part = position - whole;
-    // Of the bucket in which it begins, only what is left of it.
-    edges[whole] = at(edges, whole) + count * (1 - part);
-    if (whole < capacity) edges[whole + 1] = at(edges, whole + 1) + count * part;
-  };
   return {
     bucketMs,
-    horizon: () => (base + capacity) * bucketMs,
-    advance,
+    horizon: () => (sheet.base + capacity) * bucketMs,
+    advance: (time) => {
+      sheet.first = Math.max(sheet.first, Math.floor(time / bucketMs));
+      if (sheet.first - sheet.base >= capacity - sheet.size) moveOn(sheet);
+    },
     add: (time, count) => {
-      const i = Math.floor(time / bucketMs) - base;
-      if (i < first - base || i >= capacity) return;
+      const i = Math.floor(time / bucketMs) - sheet.base;
+      if (i < sheet.first - sheet.base || i >= capacity) return;
       single[i] = Math.max(0, at(single, i) + count);
       touched();
     },
     spread: (from, until, count) => {
-      const start = Math.max(from, first * bucketMs);
-      if (until <= start || start >= (base + capacity) * bucketMs) return;
+      const start = Math.max(from, sheet.first * bucketMs);
+      if (until <= start || start >= (sheet.base + capacity) * bucketMs) return;
       const perBucket = (count * bucketMs) / (until - from);
-      edge(start, perBucket);
-      edge(until, -perBucket);
+      addEdge(sheet, start, perBucket);
+      addEdge(sheet, until, -perBucket);
       touched();
     },
     load: (bucket) => {
-      const i = bucket - base;
+      const i = bucket - sheet.base;
       return i < 0 || i >= capacity ? 0 : at(single, i) + at(evenly, i);
     },
-    mean: (from, until) => {
-      const low = Math.min(capacity, Math.max(0, Math.floor(from / bucketMs) - base));
-      const high = Math.min(capacity, Math.max(low, Math.ceil(until / bucketMs) - base));
-      return high === low ? 0 : (at(upTo, high) - at(upTo, low)) / (high - low);
-    },
+    mean: (from, until) => meanOf(sheet, from, until),
     settle,
     peak: () => {
       settle();
-      let best = first - base;
-      const loadOf = (i: number): number => at(single, i) + at(evenly, i);
-      for (let i = best; i < capacity; i += 1) if (loadOf(i) > loadOf(best)) best = i;
-      return { start: (base + best) * bucketMs, planned: loadOf(best) };
+      return fullest(sheet);
     },
   };
 }
 
-function at(array: Float64Array, index: number): number {
-  return array[index] ?? 0;
+function emptySheet(bucketMs: number, horizonMs: number, now: number): Sheet {
+  const size = Math.max(2, Math.ceil(horizonMs / bucketMs) + 1);
+  const capacity = size + Math.ceil(size / 4);
+  const first = Math.floor(now / bucketMs);
+  return {
+    ...{ bucketMs, size, capacity, base: first, first },
+    single: new Float64Array(capacity),
+    edges: new Float64Array(capacity + 1),
+    evenly: new Float64Array(capacity),
+    upTo: new Float64Array(capacity + 1),
+  };
 }
 
-function moveDown(array: Float64Array, shift: number): void {
-  array.copyWithin(0, shift);
-  array.fill(0, Math.max(0, array.length - shift));
+function sumUp({ capacity, single, edges, evenly, upTo }: Sheet): void {
+  let running = 0;
+  let total = 0;
+  for (let i = 0; i < capacity; i += 1) {
+    running += at(edges, i);
+    // What is left of additions and subtractions that cancel out.
+    const even = running > 1e-9 ? running : 0;
+    evenly[i] = even;
+    upTo[i] = total;
+    total += even + at(single, i);
+  }
+  upTo[capacity] = total;
+}
+
+/** Drops what is past. What of it goes on begins with the first bucket then. */
+function moveOn(sheet: Sheet): void {
+  const { capacity, single, edges, evenly } = sheet;
+  const shift = sheet.first - sheet.base;
+  sumUp(sheet);
+  single.copyWithin(0, shift);
+  single.fill(0, Math.max(0, capacity - shift));
+  for (let i = 0; i < capacity; i += 1) edges[i] = at(evenly, i + shift) - (i === 0 ? 0 : at(evenly, i + shift - 1));
+  sheet.base = sheet.first;
+  sumUp(sheet);
+}
+
+/** Of the bucket in which something begins or ends, only the part behind counts. */
+function addEdge({ bucketMs, base, first, capacity, edges }: Sheet, time: number, count: number): void {
+  const position = Math.min(capacity, Math.max(first - base, time / bucketMs - base));
+  const whole = Math.floor(position);
+  const part = position - whole;
+  edges[whole] = at(edges, whole) + count * (1 - part);
+  if (whole < capacity) edges[whole + 1] = at(edges, whole + 1) + count * part;
+}
+
+function meanOf({ bucketMs, base, capacity, upTo }: Sheet, from: number, until: number): number {
+  const low = Math.min(capacity, Math.max(0, Math.floor(from / bucketMs) - base));
+  const high = Math.min(capacity, Math.max(low, Math.ceil(until / bucketMs) - base));
+  return high === low ? 0 : (at(upTo, high) - at(upTo, low)) / (high - low);
+}
+
+function fullest({ bucketMs, base, first, capacity, single, evenly }: Sheet): { start: number; planned: number } {
+  const loadOf = (i: number): number => at(single, i) + at(evenly, i);
+  let best = first - base;
+  for (let i = best; i < capacity; i += 1) if (loadOf(i) > loadOf(best)) best = i;
+  return { start: (base + best) * bucketMs, planned: loadOf(best) };
+}
+
+function at(array: Float64Array, index: number): number {
+  return array[index] ?? 0;
 }

@@ -13,74 +13,86 @@ export type ExpiryQueue = {
 const arity = 4;
 
 /** A heap in arrays of numbers, so that ten million wait without an object each. */
-export function createExpiryQueue(): ExpiryQueue {
-  let ids = new Int32Array(64);
-  let keys = new Float64Array(64);
-  let size = 0;
+type Heap = { ids: Int32Array; keys: Float64Array; size: number };
 
-  const grow = (): void => {
-    const wider = new Int32Array(2 * ids.length);
-    wider.set(ids);
-    ids = wider;
-    const widerKeys = new Float64Array(2 * keys.length);
-    widerKeys.set(keys);
-    keys = widerKeys;
-  };
-  const place = (at: number, id: number, key: number): void => {
-    ids[at] = id;
-    keys[at] = key;
-  };
-  const key = (at: number): number => keys[at] ?? 0;
-  const id = (at: number): number => ids[at] ?? 0;
-  const rise = (from: number, ownId: number, ownKey: number): void => {
-    let at = from;
-    while (at > 0) {
-      const parent = Math.floor((at - 1) / arity);
-      if (key(parent) <= ownKey) break;
-      place(at, id(parent), key(parent));
-      at = parent;
-    }
-    place(at, ownId, ownKey);
-  };
-  const sink = (from: number, ownId: number, ownKey: number): void => {
-    let at = from;
-    for (;;) {
-      const begin = arity * at + 1;
-      const end = Math.min(size, begin + arity);
-      let least = begin;
-      for (let child = begin + 1; child < end; child += 1) if (key(child) < key(least)) least = child;
-      if (begin >= size || key(least) >= ownKey) break;
-      place(at, id(least), key(least));
-      at = least;
-    }
-    place(at, ownId, ownKey);
-  };
-  const removeAt = (at: number): number => {
-    const taken = id(at);
-    size -= 1;
-    if (at === size) return taken;
-    const [lastId, lastKey] = [id(size), key(size)];
-    if (at > 0 && lastKey < key(Math.floor((at - 1) / arity))) rise(at, lastId, lastKey);
-    else sink(at, lastId, lastKey);
-    return taken;
-  };
+export function createExpiryQueue(): ExpiryQueue {
+  const heap: Heap = { ids: new Int32Array(64), keys: new Float64Array(64), size: 0 };
   return {
-    size: () => size,
-    push: (ownId, notAfter) => {
-      if (size === ids.length) grow();
-      size += 1;
-      rise(size - 1, ownId, notAfter);
+    size: () => heap.size,
+    push: (id, notAfter) => {
+      if (heap.size === heap.ids.length) grow(heap);
+      heap.size += 1;
+      rise(heap, heap.size - 1, id, notAfter);
     },
-    pop: () => (size === 0 ? undefined : removeAt(0)),
+    pop: () => (heap.size === 0 ? undefined : removeAt(heap, 0)),
     popLatest: () => {
-      if (size === 0) return undefined;
+      if (heap.size === 0) return undefined;
       let latest = 0;
-      for (let at = 1; at < size; at += 1) if (key(at) > key(latest)) latest = at;
-      return removeAt(latest);
+      for (let at = 1; at < heap.size; at += 1) if (key(heap, at) > key(heap, latest)) latest = at;
+      return removeAt(heap, latest);
     },
-    remove: (ownId) => {
-      const at = ids.subarray(0, size).indexOf(ownId);
-      if (at >= 0) removeAt(at);
+    remove: (id) => {
+      const at = heap.ids.subarray(0, heap.size).indexOf(id);
+      if (at >= 0) removeAt(heap, at);
     },
   };
+}
+
+function grow(heap: Heap): void {
+  const ids = new Int32Array(2 * heap.ids.length);
+  const keys = new Float64Array(2 * heap.keys.length);
+  ids.set(heap.ids);
+  keys.set(heap.keys);
+  heap.ids = ids;
+  heap.keys = keys;
+}
+
+function key({ keys }: Heap, at: number): number {
+  return keys[at] ?? 0;
+}
+
+function place({ ids, keys }: Heap, at: number, id: number, notAfter: number): void {
+  ids[at] = id;
+  keys[at] = notAfter;
+}
+
+function copy(heap: Heap, to: number, from: number): void {
+  place(heap, to, heap.ids[from] ?? 0, key(heap, from));
+}
+
+function parentOf(at: number): number {
+  return Math.floor((at - 1) / arity);
+}
+
+function rise(heap: Heap, from: number, id: number, notAfter: number): void {
+  let at = from;
+  while (at > 0 && key(heap, parentOf(at)) > notAfter) {
+    copy(heap, at, parentOf(at));
+    at = parentOf(at);
+  }
+  place(heap, at, id, notAfter);
+}
+
+function sink(heap: Heap, from: number, id: number, notAfter: number): void {
+  let at = from;
+  for (;;) {
+    const begin = arity * at + 1;
+    const end = Math.min(heap.size, begin + arity);
+    let least = begin;
+    for (let child = begin + 1; child < end; child += 1) if (key(heap, child) < key(heap, least)) least = child;
+    if (begin >= heap.size || key(heap, least) >= notAfter) break;
+    copy(heap, at, least);
+    at = least;
+  }
+  place(heap, at, id, notAfter);
+}
+
+function removeAt(heap: Heap, at: number): number {
+  const taken = heap.ids[at] ?? 0;
+  heap.size -= 1;
+  if (at === heap.size) return taken;
+  const [id, notAfter] = [heap.ids[heap.size] ?? 0, key(heap, heap.size)];
+  if (at > 0 && notAfter < key(heap, parentOf(at))) rise(heap, at, id, notAfter);
+  else sink(heap, at, id, notAfter);
+  return taken;
 }

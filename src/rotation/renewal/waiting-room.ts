@@ -96,9 +96,9 @@ export function createWaitingRoom({ rate, clock, metrics }: Options): WaitingRoo
 }
 
 function isEarly(
-  { queue, wait }: Admission,
+  admission: Admission,
   { serial }: { readonly serial: string },
   { told, now, steady }: { readonly told: ReadonlyMap<string, number>; readonly now: number; readonly steady: number },
 ): boolean {
-  return (told.get(serial) ?? 0) > now && (queue.size() > 0 || wait(steady) > 0);
+  return (told.get(serial) ?? 0) > now && (admission.queue.size() > 0 || admission.wait(steady) > 0);
 }

@@ -128,21 +128,14 @@ function inState(
   return e.and([e.not(quarantined), e.not(gone), state === 'silent' ? silent : e.not(silent)]);
 }
 
-/** Names in one state, by class: what is kept in memory. */
+/** What is kept in memory. */
 export async function quarantinedNames(db: Kysely<Schema>): Promise<string[]> {
   const rows = await db.selectFrom('consumers').select('name').where('state', '=', 'quarantined').execute();
   return rows.map((row) => row.name);
 }
 
-/** Consumers of one node, or of one source. */
-export async function consumerNames(
-  db: Kysely<Schema>,
-  of: { readonly node: string } | { readonly source: ConsumerRow['source'] },
-): Promise<string[]> {
-  const query = db.selectFrom('consumers').select('name');
-  const rows = await (
-    'node' in of ? query.where('node', '=', of.node) : query.where('source', '=', of.source)
-  ).execute();
+export async function namesOfSource(db: Kysely<Schema>, source: ConsumerRow['source']): Promise<string[]> {
+  const rows = await db.selectFrom('consumers').select('name').where('source', '=', source).execute();
   return rows.map((row) => row.name);
 }
 

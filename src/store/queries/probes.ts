@@ -18,6 +18,11 @@ export function listProbes(db: Kysely<Schema>, ring: string): Promise<ProbeRow[]
     .execute();
 }
 
+/** What was looked at for a ring, each endpoint once. */
+export function listProbedEndpoints(db: Kysely<Schema>, ring: string): Promise<ProbedEndpoint[]> {
+  return db.selectFrom('probes').select(['ring', 'consumer', 'endpoint']).distinct().where('ring', '=', ring).execute();
+}
+
 /** Those of one consumer. */
 export function listProbesOf(db: Kysely<Schema>, of: Pick<ProbeRow, 'ring' | 'consumer'>): Promise<ProbeRow[]> {
   const { ring, consumer } = of;

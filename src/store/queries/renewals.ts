@@ -109,5 +109,5 @@ export async function measureCohort(
   if (authority !== undefined) query = query.where('ski', '=', authority);
   if (profile !== undefined) query = query.where('profile', '=', profile);
   const row = await query.executeTakeFirst();
-  return { count: Number(row?.count ?? 0), lifeMs: Number(row?.life ?? 0) };
+  return { count: row?.count ?? 0, lifeMs: row?.life ?? 0 };
 }

@@ -136,10 +136,13 @@ describe('consumers', () => {
     ]);
     const future = await post({ ring: 'kubernetes', ...right, generation: 9 });
     expect([future.status, problem(future).errors?.[0]?.field]).toEqual([422, 'generation']);
-    for (const evidence of ['canary-probe', 'reverse-handshake', 'in-process', 'attestation']) {
+    for (const evidence of ['canary-probe', 'in-process', 'attestation']) {
       const claimed = await post({ ring: 'kubernetes', ...right, evidence });
       expect([evidence, claimed.status, problem(claimed).errors?.[0]?.field]).toEqual([evidence, 422, 'evidence']);
     }
+    // A handshake is what the connection shows, and this one shows nothing.
+    const claimed = await post({ ring: 'kubernetes', ...right, evidence: 'reverse-handshake' });
+    expect([claimed.status, problem(claimed).code]).toEqual([409, 'conflict']);
     expect((await post({ ring: 'kubernetes', ...right })).json()).toMatchObject({ outcome: 'applied' });
     expect((await post({ ring: 'kubernetes', ...right, extra: 1 })).status).toBe(422);
     expect((await post({ ring: 'etcd', ...right })).status).toBe(409);

@@ -213,7 +213,7 @@ describeEachStore('who was there before', (open) => {
     ]);
     expect(await store.write((tx) => consumers.registerEnrolled(tx, holders))).toBe(0);
     expect((await consumers.list({ limit: 50 })).items).toHaveLength(7);
-    await store.write((tx) => consumers.forgetNode(tx, 'joined-1', operator));
+    await store.write((tx) => consumers.forget(tx, { node: 'joined-1' }, operator));
     await expect(consumers.get('kubelet/joined-1')).rejects.toEqual(code('not-found'));
   });
 

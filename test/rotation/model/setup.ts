@@ -1,4 +1,4 @@
-import { era, get, mode, OLD, NEW, peer, put, ring, stateNumber, world, type Words } from './layout.js';
+import { era, extra, get, mode, OLD, NEW, peer, put, ring, stateNumber, world, type Words } from './layout.js';
 
 export type PeerSetup = {
   readonly name: string;
@@ -59,7 +59,13 @@ export function initialState(setup: Setup): Words {
   if (setup.lateAnswers === true) service = put(service, ring.lateOld, 1);
   words[setup.peers.length] = service;
   words[setup.peers.length + 1] = put(0, world.bundles, OLD);
+  words[setup.peers.length + 2] = put(0, extra.reported, reported(setup));
   return words;
+}
+
+/** Everybody who is there has said which leaf it presents: one of the old authority. */
+function reported({ peers }: Setup): number {
+  return peers.reduce((all, { starts }, index) => all | (starts === 'outside' ? 0 : 1 << (2 * index)), 0);
 }
 
 /** Whether somebody who trusts `trust` gets through to the service: the only filter there is for who says nothing. */
