@@ -80,6 +80,8 @@ function toRecord({ row, names }: CertificateWithNames): CertificateRecord {
     firstUsedAt: row.first_used_at ?? undefined,
     revokedAt: row.revoked_at ?? undefined,
     revocationReason: row.revocation_reason ?? undefined,
+    renewFrom: row.renew_from ?? undefined,
+    renewUntil: row.renew_until ?? undefined,
     supersededAt: row.superseded_at ?? undefined,
   };
 }

@@ -177,6 +177,9 @@ export type CertificateRecord = {
   readonly firstUsedAt: number | undefined;
   readonly revokedAt: number | undefined;
   readonly revocationReason: string | undefined;
+  /** When its renewal was planned for at issuance, milliseconds. */
+  readonly renewFrom: number | undefined;
+  readonly renewUntil: number | undefined;
   /** From when on nothing presents it any more: its successor was seen in its place, or somebody said so. */
   readonly supersededAt: number | undefined;
 };

@@ -29,7 +29,10 @@ export type CandidateListenerOptions = {
  * gets through a handshake there has shown what its process trusts.
  */
 export type CandidateListener = {
-  /** Takes over what is to be served by now. A leaf that cannot be made is logged, and its name not served. */
+  /**
+   * Takes over what is to be served by now, and replaces leaves that are half their life old: to be called after each change
+   * and again and again. Never rejects: a leaf that cannot be made is logged, and its name not served.
+   */
   refresh(): Promise<void>;
   /** Undefined for every name but those of served authorities: then the service presents its own certificate. */
   contextFor(serverName: string): SecureContext | undefined;
@@ -74,7 +77,14 @@ export function createCandidateListener(options: CandidateListenerOptions): Cand
   };
   return {
     refresh: () => {
-      last = last.catch(() => undefined).then(() => refresh(room));
+      last = last
+        .then(() => refresh(room))
+        .catch((error: unknown) => {
+          options.logger.error(
+            { err: error },
+            'which authorities are to be served could not be read; it is tried again',
+          );
+        });
       return last;
     },
     contextFor: (serverName) => room.entries.get(serverName.toLowerCase())?.context,

@@ -281,6 +281,20 @@ describeWithPeer('openssl', 'candidates on the one listener', () => {
     expect(listener.contextFor('candidate.etcd.rotunda.internal')).toBeDefined();
   });
 
+  it('stay as they are while it cannot be read what is to be served', async () => {
+    const known = served;
+    served = new Proxy([], {
+      get: () => {
+        throw new Error('the database is gone');
+      },
+    });
+    await listener.refresh();
+    expect(await (await dial(name, [next])).ask()).toEqual(candidate());
+    served = known;
+    await listener.refresh();
+    expect(await (await dial(name, [next])).ask()).toEqual(candidate());
+  });
+
   it('survive what no client should send', async () => {
     for (const odd of [
       `${'a'.repeat(60)}.${'b'.repeat(60)}.example`,

@@ -13,7 +13,8 @@ let operator: TestClient;
 let viewer: TestClient;
 
 beforeAll(async () => {
-  service = await startTestService();
+  const listed = { class: 'backup', name: 'nightly', endpoints: ['10.0.0.5:8443'], rings: ['etcd'] };
+  service = await startTestService({ config: { consumers: [listed] } });
   admin = service.client(service.admin);
   node = await nodeClient('w1');
   operator = await rotundaClient('olga', 'rotunda:operators');
@@ -179,6 +180,27 @@ describe('consumers', () => {
     const body = { signerName: 'kubernetes.io/kube-apiserver-client-kubelet', request: nodeCsr('w3') };
     const refused = await other.send('POST', '/pki/v1/requests', { body });
     expect([refused.status, problem(refused).detail]).toEqual([403, expect.stringContaining('quarantined')]);
+  });
+
+  it('of the configuration are there from the start', async () => {
+    expect((await viewer.send('GET', pathOf('backup/nightly'))).json()).toMatchObject({
+      source: 'configuration',
+      endpoints: ['10.0.0.5:8443'],
+      rings: [{ ring: 'etcd', verifies: true, presents: false }],
+    });
+  });
+
+  it('go with the node or member that is deleted, whose certificates are banned', async () => {
+    await nodeClient('w4');
+    expect((await viewer.send('GET', pathOf('kubelet/w4'))).status).toBe(200);
+    expect((await operator.send('DELETE', '/pki/v1/nodes/w4')).status).toBe(204);
+    expect((await viewer.send('GET', pathOf('kubelet/w4'))).status).toBe(404);
+    await operator.send('POST', '/pki/v1/etcd-clusters', { body: { name: 'main' } });
+    const urls = { peerUrls: ['https://10.1.0.1:2380'], clientUrls: ['https://10.1.0.1:2379'] };
+    await operator.send('POST', '/pki/v1/etcd-clusters/main/members', { body: { name: 'm1', ...urls } });
+    await operator.send('POST', '/pki/v1/consumers', { body: { name: 'etcd-member/main/m1' } });
+    expect((await operator.send('DELETE', '/pki/v1/etcd-clusters/main/members/m1')).status).toBe(204);
+    expect((await viewer.send('GET', pathOf('etcd-member/main/m1'))).status).toBe(404);
   });
 
   it('may be of people, whose certificates name them', async () => {
