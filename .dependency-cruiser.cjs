@@ -42,9 +42,15 @@ module.exports = {
     room('surfaces-are-apart', '^src/api/', '^src/(cli|agent)/', 'A surface does not use another one.'),
     room(
       'cli-speaks-http',
-      '^src/cli/(?!serve|main)',
+      '^src/cli/(?!serve|main|simulate)',
       '^src/(api|ca(?!/x509)|csr|rotation|fleet|identity|store)/',
       'Only `serve` starts the service; every other noun is a client of the REST surface.',
+    ),
+    room(
+      'simulating-needs-no-service',
+      '^src/cli/simulate',
+      '^src/(api|ca(?!/x509)|csr|rotation/(?!renewal/simulation/)|fleet|identity|store)/',
+      '`simulate` computes here, with the code that plans renewals in the service and nothing else of it.',
     ),
     {
       name: 'x509-is-pure',

@@ -19,6 +19,7 @@ import { benchIdleWatches } from './idle-watches.js';
 import { benchInProcess } from './in-process.js';
 import { benchNotModified } from './not-modified.js';
 import { report, type Section } from './report.js';
+import { benchSimulation } from './simulate.js';
 import { benchStorm } from './storm.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -38,6 +39,7 @@ const options = new Command('bench')
   .option('--not-modified <n>', 'readers that are told that nothing changed for (i)', Number, 20_000)
   .option('--consumers <n>', 'consumers for (k)', Number, 10_000)
   .option('--leaves <n>', 'rows of the ledger and the inventory for (k)', Number, 1_000_000)
+  .option('--simulated <n>', 'certificates whose renewals are simulated for (l)', Number, 10_000_000)
   .parse()
   .opts<{
     certificates: number;
@@ -49,6 +51,7 @@ const options = new Command('bench')
     notModified: number;
     consumers: number;
     leaves: number;
+    simulated: number;
   }>();
 
 execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });
@@ -103,4 +106,5 @@ sections.push({
   title: `(k) one look at a rotation: ${String(options.consumers)} consumers, ${String(options.leaves)} rows of the ledger`,
   rows: await benchGates(options),
 });
+sections.push({ title: '(l) renewals after a burst, simulated', rows: benchSimulation(options.simulated) });
 report(sections, path.join(root, 'bench', 'results'));

@@ -15,6 +15,7 @@ import type { Clock, Random } from './clock.js';
 import type { Config } from './config/types.js';
 import { createRequests } from './csr/requests.js';
 import type { Requests } from './csr/types.js';
+import { sameKeyMinimums } from './fleet/consumers/classes.js';
 import { createConsumers } from './fleet/consumers/consumers.js';
 import { readVerifiers } from './fleet/consumers/facts.js';
 import type { Consumers } from './fleet/consumers/types.js';
@@ -31,7 +32,8 @@ import { type FrontProxySource, ringSource } from './identity/front-proxy-source
 import { createProxiedIdentities, type ProxiedIdentities } from './identity/proxied-identity.js';
 import { ringRotation } from './config/rotation.js';
 import { createRenewals, type Renewals } from './rotation/renewal/renewals.js';
-import type { CopyFact } from './rotation/types.js';
+import { copyPhases } from './rotation/planning/restarts.js';
+import type { CopyFact, Rotation } from './rotation/types.js';
 import { createRotations, type Rotations } from './rotation/rotations.js';
 import { maintenanceWindows } from './rotation/schedule/windows.js';
 import { createRevocation } from './identity/revocation.js';
@@ -188,13 +190,21 @@ function rotationsOf(
     },
     facts: {
       domain: (kind) => (kind === 'keys' ? keySetDomain : domain),
-      verifiers: (db, asked) => readVerifiers(db, { ...asked, topology }),
-      copies: ({ id }) => copies.get(id) ?? [],
+      verifiers: (db, { kind, ...asked }) =>
+        readVerifiers(db, { ...asked, topology, ...(kind === 'reissue' && { minimumByClass: sameKeyMinimums }) }),
+      copies: ({ id, state }) => copies.get(id) ?? unreadCopies(state),
       window: (ring, now) => windows(ring).at(now),
       timing: (ring) => ringRotation(rotation, ring).timing,
       pinnedRing: topology.kubernetesServer,
     },
   });
+}
+
+/** Before they were read back for the first time nobody knows what they hold. */
+function unreadCopies(state: Rotation['state']): readonly CopyFact[] {
+  if (!copyPhases.includes(state)) return [];
+  const remedy = 'wait: they are being read back';
+  return [{ name: 'copies of the bundle', generation: undefined, holdsOld: true, remedy }];
 }
 
 /** Where front proxies are known from; nowhere, where a CA is shared that must not be. */
@@ -212,7 +222,7 @@ function authenticatorOf(
   sources: readonly FrontProxySource[],
 ): Authenticator {
   const { topology, rings } = config;
-  const common = { ...rooms, store, clock, topology, logger };
+  const common = { ...rooms, store, clock, topology, logger, graceMs: config.renewal.graceMs };
   const ring = topology.frontProxy;
   const otherRings = rings.map(({ name }) => name).filter((name) => name !== ring);
   const frontProxies =

@@ -185,13 +185,18 @@ function sizeOf({ headers, method }: FastifyRequest): number {
   return Number.isFinite(length) ? Math.min(length, bodyLimit) : bodyLimit;
 }
 
+/** The one call that an expired certificate may be good for. */
+function isRenewal({ method, url }: FastifyRequest): boolean {
+  return method === 'POST' && url.split('?', 1)[0] === '/pki/v1/requests';
+}
+
 const presented = new WeakMap<TLSSocket, Pick<Credentials, 'certificate' | 'chain'>>();
 
 function credentialsOf(request: FastifyRequest): Credentials {
   const { authorization } = request.headers;
   const { socket, rawHeaders } = request.raw;
   const fromTls = socket instanceof TLSSocket ? certificateOf(socket) : {};
-  return { ...fromTls, rawHeaders, ...(authorization !== undefined && { authorization }) };
+  return { ...fromTls, rawHeaders, renews: isRenewal(request), ...(authorization !== undefined && { authorization }) };
 }
 
 function certificateOf(socket: TLSSocket): Pick<Credentials, 'certificate' | 'chain'> {

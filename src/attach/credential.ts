@@ -14,6 +14,7 @@ import {
   type OwnCertificateParts,
 } from '../service/own-certificate.js';
 import { readIfThere, writePrivateFile } from '../service/private-file.js';
+import { replaced, settleOwn } from '../service/replaced.js';
 import { type ClusterClient, createClusterClient } from './client.js';
 import { serviceUser } from './manifests.js';
 import type { AttachmentRecord } from './record.js';
@@ -57,6 +58,7 @@ type Open = {
 export function clusterCredential(options: CredentialOptions): ClusterCredential {
   const file = options.configured ?? path.join(options.dataDir, 'cluster.kubeconfig');
   let open: Open | undefined;
+  let settled = false;
   const close = async (): Promise<void> => {
     const { client } = open ?? {};
     open = undefined;
@@ -77,7 +79,15 @@ export function clusterCredential(options: CredentialOptions): ClusterCredential
     };
   };
   const write = async (server: string, ca: string | undefined, serverName: string | undefined): Promise<void> => {
-    writePrivateFile(file, render({ server, ca, serverName }, await issue(options)));
+    const before = open?.made;
+    const own = await issue(options, before);
+    writePrivateFile(file, render({ server, ca, serverName }, own));
+    await load();
+    if (before !== undefined) await replaced(options, before, own);
+  };
+  const settle = async (): Promise<void> => {
+    if (open?.made !== undefined && !settled) await settleOwn(options, open.made, { alone: true });
+    settled = true;
   };
   return {
     file,
@@ -85,6 +95,7 @@ export function clusterCredential(options: CredentialOptions): ClusterCredential
     notAfter: () => (open?.config.cert === undefined ? undefined : endOf(open.config.cert)),
     keep: async (record) => {
       await load();
+      await settle();
       const wanted = options.configured === undefined ? record?.cluster : undefined;
       if (open === undefined) {
         if (wanted !== undefined) await write(wanted.server, wanted.ca, undefined);
@@ -116,7 +127,7 @@ function madeHere({ cert, key }: Kubeconfig): OwnCertificate | undefined {
   return name === serviceUser ? own : undefined;
 }
 
-function issue(options: CredentialOptions): Promise<OwnCertificate> {
+function issue(options: CredentialOptions, inPlaceOf: OwnCertificate | undefined): Promise<OwnCertificate> {
   return issueOwnCertificate(options, {
     ring: options.clientRing,
     profile: 'rotunda.dev/cluster-client',
@@ -125,6 +136,7 @@ function issue(options: CredentialOptions): Promise<OwnCertificate> {
     names: [],
     lifetimeMs,
     extendedKeyUsage: clientAuth,
+    inPlaceOf,
   });
 }
 

@@ -19,6 +19,8 @@ const refreshSeconds = 300;
  */
 export async function prepareChange(options: TrustDomainOptions, change: DomainChange): Promise<PreparedChange> {
   const { ca } = options;
+  // The successor may have been made by another replica, which tells nobody: the ring itself is as it was.
+  await ca.reload();
   const ring = ca.ring(change.ring);
   const bundle = change.anchors === undefined ? undefined : await newBundle(options, ring, change);
   const cross = crossOf(ca.authorities(ring.name), change);

@@ -13,8 +13,11 @@ import type { CertificateFacts } from './x509/types.js';
 /** Rings of X.509 authorities, as a rotation changes them. */
 export function createTrustDomain(options: TrustDomainOptions): TrustDomain {
   return Object.freeze({
-    successor: (ring: string, wanted: Parameters<TrustDomain['successor']>[1]): Promise<Successor> =>
-      wanted.sameKey ? reissued(options, ring) : successor(options, ring, wanted),
+    successor: async (ring: string, wanted: Parameters<TrustDomain['successor']>[1]): Promise<Successor> => {
+      // Another replica may have changed the ring, and this one not have heard yet.
+      await options.ca.reload();
+      return wanted.sameKey ? reissued(options, ring) : successor(options, ring, wanted);
+    },
     prepare: (change: DomainChange): Promise<PreparedChange> => prepareChange(options, change),
     facts: readDomainFacts,
     reload: () => options.ca.reload(),

@@ -10,6 +10,7 @@ import { localFailure } from './failure.js';
 import type { Io } from './io.js';
 import { printList, printObject } from './output.js';
 import { certificateOf, readInput, submitAsTold, type SubmitFlags, submitOptions } from './submit.js';
+import { renewalInfoVerb } from './renewal.js';
 import { action, collect, examples } from './verb.js';
 
 export function certNoun(program: Command, io: Io): void {
@@ -18,6 +19,7 @@ export function certNoun(program: Command, io: Io): void {
   get(noun, io);
   revoke(noun, io);
   supersedeVerb(noun, io);
+  renewalInfoVerb(noun, io);
   issue(noun, io);
   csr(noun, io);
 }

@@ -10,10 +10,12 @@ import type { Io } from './io.js';
 import { keysetNoun } from './keyset.js';
 import { kubernetesNoun } from './kubernetes/index.js';
 import { nodeNoun } from './node.js';
+import { renewalNoun } from './renewal.js';
 import { requestNoun } from './request.js';
 import { ringNoun } from './ring.js';
 import { rotationNoun } from './rotation/index.js';
 import { serveNoun } from './serve.js';
+import { simulateNoun } from './simulate.js';
 import { tokenNoun } from './token.js';
 import { versionNoun } from './version.js';
 import { whoamiNoun } from './whoami.js';
@@ -29,11 +31,13 @@ export const nouns: readonly ((program: Command, io: Io) => void)[] = [
   attestationNoun,
   requestNoun,
   certNoun,
+  renewalNoun,
   tokenNoun,
   nodeNoun,
   etcdNoun,
   keysetNoun,
   kubernetesNoun,
+  simulateNoun,
   whoamiNoun,
   versionNoun,
 ];

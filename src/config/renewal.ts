@@ -129,25 +129,23 @@ function shortBursts({ rate }: RenewalConfig): FieldCause[] {
 function unbearable({ policy, clients, steerKubelets }: RenewalConfig, profile: Profile): FieldCause[] {
   const client = renewalClientOf(profile, clients);
   const { standard } = profile.lifetime;
-  const about = (message: string): FieldCause[] => [
-    { field: 'renewal.outageTolerance', reason: 'FieldValueInvalid', message },
-  ];
-  const tolerated = formatDuration(policy.outageMs);
   const lengthen = `profiles[${profile.signerName}].lifetime.standard`;
+  const tolerated = formatDuration(policy.outageMs);
+  const lives = formatDuration(standard);
   const longest = longestOutage(client, policy, standard);
   if (policy.outageMs > longest) {
     const least = formatDuration(Math.ceil(leastLife(client, policy) / hourMs) * hourMs);
-    return about(
-      `${tolerated}: certificates of ${profile.signerName} live ${formatDuration(standard)}, and ${habitOf(client, policy)}, ` +
-        `so they all outlive an outage of ${formatDuration(longest)} only; make ${lengthen} at least ${least}, or tolerate less`,
-    );
+    const message =
+      `${tolerated}: certificates of ${profile.signerName} live ${lives}, and ${habitOf(client, policy)}, ` +
+      `so they all outlive an outage of ${formatDuration(longest)} only; make ${lengthen} at least ${least}, or tolerate less`;
+    return [{ field: 'renewal.outageTolerance', reason: 'FieldValueInvalid', message }];
   }
   if (client.kind !== 'kubelet' || !steerKubelets) return [];
   if (rangeOf(client, policy, { notBefore: 0, notAfter: standard }) !== undefined) return [];
-  return about(
-    `${tolerated}: no certificate of ${profile.signerName} may live less than its ${formatDuration(standard)} then, ` +
-      `which leaves renewal.steerKubelets no choice; make ${lengthen} longer, renewal.shortest smaller, or tolerate less`,
-  );
+  const message =
+    `true: certificates of ${profile.signerName} live ${lives}, and with renewal.outageTolerance ${tolerated} and ` +
+    `renewal.shortest ${String(policy.shortest)} none may live less, which leaves no choice; make ${lengthen} longer, or drop one of these`;
+  return [{ field: 'renewal.steerKubelets', reason: 'FieldValueInvalid', message }];
 }
 
 function habitOf(client: RenewalClient, { window }: RenewalPolicy): string {

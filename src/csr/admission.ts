@@ -5,7 +5,7 @@ import type { ParsedCsr } from './parse.js';
 import type { Reviewed } from './permission.js';
 import { callingNode } from './rules/rule.js';
 import { signers } from './signers.js';
-import type { CertificateRequest } from './types.js';
+import type { CertificateRequest, Profile } from './types.js';
 
 const nodeSigners: readonly string[] = [signers.kubeletClient, signers.kubeletServing];
 
@@ -21,6 +21,18 @@ export function admitNode(identity: Identity, name: string, signerName: string, 
   if (parsed.csr.commonName !== `system:node:${node}`) {
     throw requestForbidden(name, `can only create a node CSR with CN=system:node:${node}`);
   }
+}
+
+/**
+ * An expired certificate renews itself: the same key, the same profile, and that one for the client certificates of nodes.
+ * Throws RotundaError 'forbidden'.
+ */
+export function admitGraced({ graced }: Identity, name: string, profile: Profile | undefined, keyId: string): void {
+  if (graced === undefined) return;
+  if (profile?.approval !== 'node-client' || profile.signerName !== graced.profile)
+    throw requestForbidden(name, `an expired certificate renews itself under ${graced.profile} only`);
+  if (keyId !== graced.keyId)
+    throw requestForbidden(name, 'an expired certificate renews itself with its own key only');
 }
 
 /** CertificateSubjectRestriction, after validation. Throws RotundaError 'forbidden'. */

@@ -1,6 +1,6 @@
 import { RotundaError } from '../errors.js';
 import type { Identity } from '../identity/types.js';
-import { admitNode, admitSubject } from './admission.js';
+import { admitGraced, admitNode, admitSubject } from './admission.js';
 import { recordDecision } from './decision-record.js';
 import { requestConflict, requestExists } from './errors.js';
 import { withHold } from './hold.js';
@@ -111,11 +111,12 @@ async function candidateOf(parts: Parts, { draft, identity, now }: Draft, name: 
   if ('fault' in parsed) throw new RotundaError('invalid', parsed.fault);
   const { csr } = parsed;
   admitSubject(name, signerName, csr.organizations);
+  const profile = parts.profiles.get(signerName);
+  admitGraced(identity, name, profile, csr.key.keyId);
   const created = rfc3339(now);
   const request = newRequest(draft, identity, { name, uid: newUid(parts.random), created });
   const managed = creationFields(request.metadata, draft.fieldManager, created);
   if (managed !== undefined) request.metadata.managedFields ??= [managed];
-  const profile = parts.profiles.get(signerName);
   const plan = profile === undefined ? undefined : await planFor(parts, { profile, csr, identity, request }, now);
   if (profile !== undefined) await requireFloor(parts, profile, { identity, stated: draft.bundle });
   return { request, csr, identity, plan };

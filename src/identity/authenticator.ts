@@ -13,6 +13,7 @@ import { identityOf, identityRings } from './certificate-identity.js';
 import { createPathVerifier, type PathVerifier, unauthorized, type VerifiedCertificate } from './certificate-path.js';
 import { recordFirstUse, recordUseAgain, refuseRevoked } from './first-use.js';
 import type { FrontProxies } from './front-proxy.js';
+import { gracedIdentity } from './graced.js';
 import { createLru, type Lru } from './lru.js';
 import type { ProxiedIdentities } from './proxied-identity.js';
 import { parseToken } from './token-format.js';
@@ -30,6 +31,8 @@ export type AuthenticatorOptions = {
   /** Where request headers may say who calls. */
   readonly frontProxies: FrontProxies;
   readonly proxied: ProxiedIdentities;
+  /** How long an expired certificate of a node renews itself, milliseconds; not at all when left out. */
+  readonly graceMs?: number;
   readonly logger: Logger;
 };
 
@@ -97,7 +100,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   };
 }
 
-async function authenticate(room: Room, { certificate, chain = [], authorization }: Credentials): Promise<Identity> {
+async function authenticate(
+  room: Room,
+  { certificate, chain = [], authorization, renews }: Credentials,
+): Promise<Identity> {
   let refused: RotundaError | undefined;
   if (certificate !== undefined) {
     try {
@@ -116,6 +122,10 @@ async function authenticate(room: Room, { certificate, chain = [], authorization
       parts === undefined ? 'the bearer token is no bootstrap token' : `bootstrap token ${parts.id} is not valid`,
     );
   }
+  const { graceMs = 0 } = room;
+  const mayRenew = renews === true && graceMs > 0 && certificate !== undefined && refused !== undefined;
+  const graced = mayRenew ? await gracedIdentity({ ...room, graceMs }, certificate, chain) : undefined;
+  if (graced !== undefined) return graced;
   if (refused !== undefined) throw refused;
   return anonymous;
 }

@@ -24,8 +24,11 @@ async function record(
   now: number,
 ): Promise<void> {
   const { serial, ring, common_name: commonName, node, cluster, member, token_id: tokenId } = certificate;
+  const thoughtReplaced = certificate.superseded_at !== null;
   if (await isBannedNow(tx.db, { ring, serial, commonName })) throw unauthorized(`certificate ${serial} is banned`);
   if (!(await markFirstUse(tx.db, serial, now))) return;
+  // It was never seen before, which is no sign that it is not used.
+  if (thoughtReplaced) await unsupersede(tx.db, serial);
   // One machine holds both: what it had before it presents no more.
   await supersedeEarlier(tx.db, certificate, now);
   await settleSuccessor(tx.db, serial, now);

@@ -230,6 +230,8 @@ export const rules: Readonly<Record<Role, readonly Rule[]>> = {
     publicRenewals,
     rootCa,
   ],
+  /** Nothing: the one call that such an identity is made for lets it through by itself. */
+  graced: [],
   /** Upstream binds cluster-info to the user system:anonymous and to nobody else: with any other credential it is refused. */
   anonymous: [clusterInfo, { verbs: ['get'], paths: publicPaths }, publicBundles, publicRenewals],
 };

@@ -21,6 +21,8 @@ export type Identity = {
   /** The etcd member that this identity is, by the inventory's record of its certificate's serial. */
   readonly member?: { readonly cluster: string; readonly name: string };
   readonly roles: readonly Role[];
+  /** Set where its certificate has expired: it may ask for one with this key under this profile, and for nothing else. */
+  readonly graced?: { readonly keyId: string; readonly profile: string };
   /** Set where an API server authenticated and authorized: the rings whose certificates may be had that way. */
   readonly proxied?: { readonly rings: readonly string[] };
 };
@@ -53,6 +55,8 @@ export type Role =
   /** `system:masters` of that API server. */
   | 'proxied-admin'
   | 'authenticated'
+  /** Holds a certificate that has expired, and renews it. */
+  | 'graced'
   | 'anonymous';
 
 /** What arrives with a request. */
@@ -65,6 +69,8 @@ export type Credentials = {
   readonly authorization?: string;
   /** Every header line as sent, name and value in turn; looked at only for what front proxies say. */
   readonly rawHeaders?: readonly string[];
+  /** The call asks for a certificate, which one that has expired not long ago may be good for. */
+  readonly renews?: boolean;
 };
 
 /** A Kubernetes-style question. Resources of /pki/v1 are in group `rotunda.dev`. */

@@ -22,7 +22,7 @@ export type FactPorts = {
   readonly domain: (kind: Rotation['kind']) => TrustDomain;
   readonly verifiers: (
     db: Kysely<Schema>,
-    asked: { readonly ring: string; readonly now: number },
+    asked: { readonly ring: string; readonly now: number; readonly kind: Rotation['kind'] },
   ) => Promise<{ readonly verifiers: readonly VerifierFact[]; readonly classes: readonly VerifierClassFact[] }>;
   /** As last read back; looking anew is I/O and done before. */
   readonly copies: (rotation: Rotation) => readonly CopyFact[];
@@ -36,7 +36,7 @@ export type FactPorts = {
 export async function readFacts(ports: FactPorts, db: Kysely<Schema>, rotation: Rotation, now: number): Promise<Facts> {
   const { ring, oldKey, newKey } = rotation;
   const domain = await ports.domain(rotation.kind).facts(db, { ring, oldKey, newKey, now });
-  const { verifiers, classes } = await ports.verifiers(db, { ring, now });
+  const { verifiers, classes } = await ports.verifiers(db, { ring, now, kind: rotation.kind });
   const others = (await listRunningRotations(db)).filter((row) => row.id !== rotation.id);
   const restarting = others.find((row) => restartPhases.includes(row.state as RotationState));
   return {

@@ -41,6 +41,8 @@ export async function start(parts: StartParts, request: StartRequest, actor: str
   const registerKnown = await parts.known();
   const rotation = await store.write(async (tx) => {
     const now = clock.now().getTime();
+    // Somebody else may have begun one while its keys were made.
+    await refuseSecond({ store: tx }, ring);
     const id = `${ring}-${String((await countRotations(tx.db, ring)) + 1)}`;
     const draft = firstRow(request, {
       id,

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { clientAuth } from '../ca/x509/usages.js';
 import type { Context } from '../context.js';
 import { factsOfOwn, isAged, issueOwnCertificate, type OwnCertificate, rechained } from './own-certificate.js';
-import { succeeded } from './replaced.js';
+import { settleOwn } from './replaced.js';
 import { readIfThere, writePrivateFile } from './private-file.js';
 
 const organizationOid = '2.5.4.10';
@@ -36,12 +36,16 @@ export type AdminKubeconfig = {
 export function adminKubeconfig(context: Context, options: { forceRenewal: boolean }): AdminKubeconfig {
   const file = path.join(context.config.dataDir, 'admin.kubeconfig');
   let force = options.forceRenewal;
+  let settled = false;
   const renewIfDue = async (server: string): Promise<boolean> => {
     const text = readIfThere(file);
     const stored = text === undefined ? undefined : credentialOf(text);
+    if (stored !== undefined && !settled) await settleOwn(context, stored, { alone: false });
+    settled = true;
     const keep = stored !== undefined && !force && !isDue(context, stored);
-    const credential = keep ? rechained(context, context.config.topology.rotunda, stored) : await issue(context);
-    if (!keep && stored !== undefined) await succeeded(context, stored, credential);
+    const credential = keep
+      ? rechained(context, context.config.topology.rotunda, stored)
+      : await issue(context, stored);
     const wanted = render(server, context.ca.bundle(context.config.topology.kubernetesServer).pem, credential);
     force = false;
     if (wanted === text) return false;
@@ -51,7 +55,7 @@ export function adminKubeconfig(context: Context, options: { forceRenewal: boole
   return { file, renewIfDue };
 }
 
-function issue(context: Context): Promise<OwnCertificate> {
+function issue(context: Context, inPlaceOf: OwnCertificate | undefined): Promise<OwnCertificate> {
   return issueOwnCertificate(context, {
     ring: context.config.topology.rotunda,
     profile: 'rotunda.dev/client',
@@ -63,6 +67,7 @@ function issue(context: Context): Promise<OwnCertificate> {
     names: [],
     lifetimeMs,
     extendedKeyUsage: clientAuth,
+    inPlaceOf,
   });
 }
 

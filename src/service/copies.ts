@@ -1,12 +1,10 @@
 import { caBundleCopy, type CopiedRing, readClientCaCopy } from '../attach/client-ca-copy.js';
 import type { Context } from '../context.js';
-import type { CopyFact, Rotation, RotationState } from '../rotation/types.js';
+import { copyPhases } from '../rotation/planning/restarts.js';
+import type { CopyFact, Rotation } from '../rotation/types.js';
 
 /** Generations that a copy may be of. */
 const mostBundles = 8;
-/** Before, nothing is to be gone. */
-const looked: readonly RotationState[] = ['distrusting', 'cut', 'recovering'];
-
 type Parts = Pick<Context, 'ca' | 'attachment' | 'config'>;
 
 /**
@@ -14,7 +12,7 @@ type Parts = Pick<Context, 'ca' | 'attachment' | 'config'>;
  * to, and the bundle by which the API server verifies this service.
  */
 export async function readCopies(parts: Parts, rotation: Rotation): Promise<readonly CopyFact[]> {
-  if (!looked.includes(rotation.state)) return [];
+  if (!copyPhases.includes(rotation.state)) return [];
   const { topology } = parts.config;
   const { ring } = rotation;
   const copied = await copiedRing(parts, rotation);

@@ -6,6 +6,7 @@ import { readCertificate } from '../ca/x509/certificate.js';
 import { encodePem } from '../ca/x509/pem.js';
 import type { AltName, CertificateFacts, DistinguishedName } from '../ca/x509/types.js';
 import type { Context } from '../context.js';
+import { noteTakeover } from './replaced.js';
 
 const generate = promisify(generateKeyPair);
 /** Tolerates clocks that are a little behind, as upstream's signer does. */
@@ -21,6 +22,8 @@ export type OwnCertificateOptions = {
   readonly lifetimeMs: number;
   /** Dotted OID: serverAuth or clientAuth. */
   readonly extendedKeyUsage: string;
+  /** What it is to take the place of. Noted with it, so that a crash before anybody has it leaves no riddle. */
+  readonly inPlaceOf?: OwnCertificate | undefined;
 };
 
 export type OwnCertificate = { readonly certificatePem: string; readonly keyPem: string };
@@ -39,6 +42,8 @@ export async function issueOwnCertificate(
   const issued = await ca.issuing.sign(prepared);
   await store.write(async (tx) => {
     await ca.issuing.record(tx, issued);
+    if (options.inPlaceOf !== undefined)
+      await noteTakeover(tx, options.inPlaceOf, prepared.serial, clock.now().getTime());
     await audit.record(tx, {
       action: 'certificate.issued',
       actor: 'system:rotunda',

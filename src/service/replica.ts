@@ -5,9 +5,12 @@ import type { Context } from '../context.js';
 import { ringsOfClass } from '../fleet/consumers/classes.js';
 import { endConsumer } from '../store/queries/replicas.js';
 
-/** A replica that says nothing for as long is not there any more, and holds up no gate. */
-const goneAfterMs = 5 * 60_000;
-const leaseMs = 60_000;
+/**
+ * A replica that says nothing for as long is not there any more, and holds up no gate: a dozen reports missed, and four
+ * leases of a leader. One that comes back after that goes by its old bundle until it has read what changed; it signs
+ * nothing meanwhile, for the ledger refuses a decision of an earlier epoch.
+ */
+const goneAfterMs = 60_000;
 
 export type Replica = {
   /** Says which bundles this process goes by. */
@@ -36,7 +39,7 @@ export function createReplica(context: Context): Replica {
           name,
           rings,
           source: 'service',
-          leaseMs,
+          leaseMs: goneAfterMs,
           joinerIn: [],
           expiresAt,
         }),

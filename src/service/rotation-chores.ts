@@ -5,6 +5,8 @@ import { createProber } from '../rotation/probing/prober.js';
 import { createRounds, type Rounds } from '../rotation/probing/rounds.js';
 import type { EffectHandlers } from '../rotation/effects.js';
 import { createAutomaticStart } from './automatic-start.js';
+import type { Rotation } from '../rotation/types.js';
+import { copyPhases } from '../rotation/planning/restarts.js';
 import { readCopies } from './copies.js';
 import type { Maintenance } from './maintenance.js';
 import type { RotationChores } from './rotating.js';
@@ -15,15 +17,37 @@ export async function rotationChores(context: Context, maintenance: Maintenance)
   await consumers.syncConfigured(config.consumers);
   const rounds = roundsOf(context);
   const startDue = createAutomaticStart(context);
+  const readAll = copyReader(context);
   return {
     before: async () => {
       await startDue();
       const running = await rotations.running();
       rounds.kick(running);
-      for (const rotation of running) context.copies.set(rotation.id, await readCopies(context, rotation));
+      readAll(running);
     },
     effects: effectHandlers(context, maintenance, rounds),
     stop: () => rounds.stop(),
+  };
+}
+
+/** Reads copies back beside the machine, which has a lease to keep: an API server that is down answers late. */
+function copyReader(context: Context): (running: readonly Rotation[]) => void {
+  let reading = false;
+  const read = async (running: readonly Rotation[]): Promise<void> => {
+    for (const rotation of running) context.copies.set(rotation.id, await readCopies(context, rotation));
+  };
+  return (running) => {
+    // What was read in an earlier state says nothing about this one.
+    for (const { id, state } of running) if (!copyPhases.includes(state)) context.copies.delete(id);
+    if (reading) return;
+    reading = true;
+    read(running)
+      .catch((error: unknown) => {
+        context.logger.warn({ err: error }, 'what others keep of a bundle could not be read back');
+      })
+      .finally(() => {
+        reading = false;
+      });
   };
 }
 

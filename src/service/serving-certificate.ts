@@ -4,7 +4,7 @@ import { serverAuth } from '../ca/x509/usages.js';
 import type { AltName } from '../ca/x509/types.js';
 import type { Context } from '../context.js';
 import { factsOfOwn, isAged, issueOwnCertificate, type OwnCertificate, rechained } from './own-certificate.js';
-import { replaced } from './replaced.js';
+import { replaced, settleOwn } from './replaced.js';
 import { servingNames } from './local-names.js';
 import { readIfThere, writePrivateFile } from './private-file.js';
 
@@ -25,7 +25,8 @@ export async function loadServingCertificate(context: Context): Promise<ServingC
   const file = path.join(context.config.dataDir, 'serving.pem');
   const stored = readIfThere(file);
   let current = stored === undefined ? undefined : splitPem(stored);
-  const issue = async (names: readonly AltName[]): Promise<OwnCertificate> => {
+  if (current !== undefined) await settleOwn(context, current, { alone: true });
+  const issue = async (names: readonly AltName[], before: OwnCertificate | undefined): Promise<OwnCertificate> => {
     const own = await issueOwnCertificate(context, {
       ring: context.config.topology.kubernetesServer,
       profile: 'rotunda.dev/serving',
@@ -34,6 +35,7 @@ export async function loadServingCertificate(context: Context): Promise<ServingC
       names,
       lifetimeMs,
       extendedKeyUsage: serverAuth,
+      inPlaceOf: before,
     });
     writePrivateFile(file, own.certificatePem + own.keyPem);
     return own;
@@ -42,7 +44,7 @@ export async function loadServingCertificate(context: Context): Promise<ServingC
     const names = servingNames([...context.config.serving.names, ...context.attachment.servingNames()]);
     if (current !== undefined && !isDue(context, current, names)) return rechain(current);
     const before = current;
-    current = await issue(names);
+    current = await issue(names, before);
     if (before !== undefined) await replaced(context, before, current);
     return true;
   };

@@ -74,7 +74,7 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
     await close(server);
     throw error;
   }
-  const maintenance = startMaintenance(duties(context, { serving, server, admin, url }), context.logger);
+  const maintenance = startMaintenance(duties(context, { serving, server, admin, url, candidates }), context.logger);
   const cleaning = startCleaning(context);
   const rotating = startRotating(context, createReplica(context), await rotationChores(context, maintenance));
   const unfollow = ca.onChange(() => {
@@ -146,11 +146,12 @@ type Own = {
   readonly server: RotundaServer;
   readonly admin: AdminKubeconfig;
   readonly url: string;
+  readonly candidates: CandidateListener;
 };
 
 function duties(
   { ca, requests, logger, attachment, tokens, renewals }: Context,
-  { serving, server, admin, url }: Own,
+  { serving, server, admin, url, candidates }: Own,
 ): (() => Promise<void>)[] {
   return [
     async () => {
@@ -166,6 +167,7 @@ function duties(
     () => requests.prunePast(),
     () => attachment.keep(tokens),
     () => renewals.keep(),
+    () => candidates.refresh(),
   ];
 }
 

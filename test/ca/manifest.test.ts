@@ -104,9 +104,7 @@ describe('a signed manifest', () => {
     expect(() => verifyManifest(bundle, next.facts)).toThrow(refused('another authority'));
     const forged = { ...bundle, manifest: bundle.manifest && { ...bundle.manifest, signedBy: next.ski } };
     expect(() => verifyManifest(forged, next.facts)).toThrow(refused('signature of its manifest is wrong'));
-    expect(() => verifyManifest({ ...bundle, manifest: undefined }, old.facts)).toThrow(
-      refused('no manifest'),
-    );
+    expect(() => verifyManifest({ ...bundle, manifest: undefined }, old.facts)).toThrow(refused('no manifest'));
   });
 
   it('is refused when the bundle beside it is another one', async () => {

@@ -23,11 +23,13 @@ describe('usage', () => {
       'attestation',
       'request',
       'cert',
+      'renewal',
       'token',
       'node',
       'etcd',
       'keyset',
       'kubernetes',
+      'simulate',
       'whoami',
       'version',
     ]);

@@ -65,10 +65,12 @@ export function createBundleWatchers(ca: Pick<Ca, 'rings' | 'bundle' | 'onChange
       drained = true;
       stopListening();
       const ending: Promise<void>[] = [];
-      await paced(
-        [...waiting.values()].flatMap((set) => [...set]),
-        (watcher) => ending.push(watcher.end()),
-      );
+      for (const set of [...waiting.values()]) {
+        await paced(set, (watcher) => {
+          // It may have gone while others had their turn, and would never tell that it has ended.
+          if (set.has(watcher)) ending.push(watcher.end());
+        });
+      }
       wheel.stop();
       await Promise.all(ending);
     },

@@ -5,6 +5,7 @@ import type { Context } from '../../context.js';
 import type { Acknowledgement, Heartbeat, Reported } from '../../fleet/consumers/report-types.js';
 import type { BlastRadius } from '../../fleet/consumers/types.js';
 import { RotundaError } from '../../errors.js';
+import { isItself } from '../../fleet/consumers/selves.js';
 import type { RestApp } from './app.js';
 import { consumerParams, consumerSchema, consumerView } from './consumers.js';
 import { defined, json, problems, text, timeOf, timeText } from './schemas.js';
@@ -221,6 +222,12 @@ async function shown(consumers: Context['consumers'], request: Shown): Promise<R
       hint: `while an authority comes, connect to this service under the name ${name}, and verify its certificate with what the process has loaded`,
     });
   }
+  // Another's connection shows what that other one trusts.
+  const { name, node = null } = await consumers.get(params.consumer);
+  if (!isItself(identity, { name, node }))
+    throw new RotundaError('forbidden', `${identity.username} cannot shake hands for ${params.consumer}`, {
+      hint: 'the consumer itself connects, with its own certificate; others say what they know with evidence restart, or attest',
+    });
   const said = acknowledgementOf(params.consumer, body);
   const reported = await consumers.acknowledge({ ...said, evidence: 'self-report' }, identity);
   const process = said.process === undefined ? {} : { process: said.process };

@@ -27,11 +27,13 @@ export const certificateSchema = z
     firstUsedAt: timeText.optional(),
     revokedAt: timeText.optional(),
     revocationReason: z.string().optional(),
-    supersededAt: timeText
+    supersededAt: timeText.optional().meta({
+      description: 'From when on nothing presents it: its successor was seen in its place, or somebody said so',
+    }),
+    renewal: z
+      .object({ start: timeText, end: timeText })
       .optional()
-      .meta({
-        description: 'From when on nothing presents it: its successor was seen in its place, or somebody said so',
-      }),
+      .meta({ description: 'What was planned when it was issued; renewal-info says what counts now' }),
     banned: z.string().optional().meta({ description: 'Why its holder is refused now, though it may be valid' }),
     certificate: z.string().meta({ description: 'PEM' }),
   })
@@ -69,7 +71,13 @@ export function certificateView(record: CertificateRecord, bans: Context['bans']
     revokedAt: optionalTime(record.revokedAt),
     revocationReason: record.revocationReason,
     supersededAt: optionalTime(record.supersededAt),
+    renewal: windowOf(record),
     banned: bans.isBanned(ring, serial, commonName)?.reason,
     certificate: record.pem,
   });
+}
+
+function windowOf({ renewFrom, renewUntil }: CertificateRecord): CertificateView['renewal'] {
+  if (renewFrom === undefined || renewUntil === undefined) return undefined;
+  return { start: timeOf(renewFrom), end: timeOf(renewUntil) };
 }

@@ -6,16 +6,7 @@ import { negotiate, pemChainType } from './accept.js';
 import type { RestApp } from './app.js';
 import { supersedeRoute } from './certificate-supersession.js';
 import { certificateSchema, certificateView, serialOf } from './certificate-view.js';
-import {
-  defined,
-  json,
-  jsonOrPem,
-  nameText,
-  pageOf,
-  pageQuery,
-  problems,
-  text,
-} from './schemas.js';
+import { defined, json, jsonOrPem, nameText, pageOf, pageQuery, problems, text } from './schemas.js';
 
 /** RFC 5280 section 5.3.1, without those that only make sense in delta CRLs or can be undone. */
 const revocationReasons = [

@@ -1,8 +1,11 @@
+import type { AddressInfo } from 'node:net';
+
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 
 import type { Context } from '../../context.js';
 import type { RenewalInfo } from '../../rotation/renewal/info.js';
+import { ownUrl } from '../../service/own-url.js';
 import { matchesEtag } from '../public/bundle.js';
 import { etagOf } from './etag.js';
 import type { RestApp } from './app.js';
@@ -54,7 +57,8 @@ export function renewalInfoRoutes(app: RestApp, { renewals, config }: Context): 
     },
     async (request, reply) => {
       const info = await renewals.info(request.params.certificate);
-      const body = viewOf(info, config.advertiseUrl);
+      const { port } = app.server.address() as AddressInfo;
+      const body = viewOf(info, config.advertiseUrl ?? ownUrl(config, port));
       return answer(reply, info, { body, ifNoneMatch: request.headers['if-none-match'] });
     },
   );
@@ -74,12 +78,11 @@ function answer(
 }
 
 /** The end is rounded up, so that no window is empty. */
-function viewOf({ window: { from, until, rule } }: RenewalInfo, url: string | undefined): RenewalInfoView {
+function viewOf({ window: { from, until, rule } }: RenewalInfo, url: string): RenewalInfoView {
   const start = timeOf(from);
   const end = timeOf(Math.max(Math.ceil(until / 1000) * 1000, Math.floor(from / 1000) * 1000 + 1000));
-  const explained = rule !== undefined && url !== undefined;
   return defined({
     suggestedWindow: { start, end },
-    explanationURL: explained ? `${url}/pki/v1/renewal-rules/${rule.id}` : undefined,
+    explanationURL: rule && `${url}/pki/v1/renewal-rules/${rule.id}`,
   });
 }

@@ -184,7 +184,8 @@ function draftOf({ start, widthSeconds, ...rest }: z.output<typeof draftSchema>)
 }
 
 function needless(): RotundaError {
-  const message = 'is needed here: at what can be issued, a wave would take as long as all of them take by themselves';
+  const message =
+    'is needed here: there is no such certificate, or a wave would take as long as all of them take by themselves';
   return invalid([{ field: 'widthSeconds', reason: 'FieldValueRequired', message }]);
 }
 

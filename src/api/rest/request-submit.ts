@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Context } from '../../context.js';
 import type { Decision, RequestDraft } from '../../csr/types.js';
 import { RotundaError } from '../../errors.js';
+import type { Identity } from '../../identity/types.js';
 import { negotiate, pemChainType } from './accept.js';
 import type { RestApp } from './app.js';
 import { largestGeneration } from './bundle-waiting.js';
@@ -65,7 +66,11 @@ const staleAnswer = {
   },
 };
 
-const access = { verb: 'create', group: 'certificates.k8s.io', resource: 'certificatesigningrequests' };
+/** Who renews an expired certificate has no right to anything; what it may ask for is looked at with the request. */
+const access = {
+  ...{ verb: 'create', group: 'certificates.k8s.io', resource: 'certificatesigningrequests' },
+  self: ({ graced }: Identity) => graced !== undefined,
+};
 
 /** Answers when what can be decided at once is decided, so that a machine needs one call for its certificate. */
 export function submitRoute(app: RestApp, { requests, config }: Context): void {

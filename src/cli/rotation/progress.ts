@@ -76,9 +76,10 @@ function gateText(view: ExplanationView): string | undefined {
 
 function namesOf({ blockers, blocked }: GateView): string {
   if (blocked === 0) return '';
-  const names = blockers.slice(0, mostNamed).map(({ subject }) => subject);
-  const rest = blocked - names.length;
-  return ` (${names.join(', ')}${rest > 0 ? ` and ${String(rest)} more` : ''})`;
+  // One consumer may be in the way for several reasons.
+  const names = [...new Set(blockers.map(({ subject }) => subject))];
+  const rest = names.length - mostNamed + (blocked - blockers.length);
+  return ` (${names.slice(0, mostNamed).join(', ')}${rest > 0 ? ` and ${String(rest)} more` : ''})`;
 }
 
 function gateLines(view: ExplanationView, all: boolean): string[] {

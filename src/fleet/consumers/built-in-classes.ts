@@ -58,7 +58,8 @@ export const builtInClasses: readonly ConsumerClass[] = [
     description: 'API servers',
     verifies: {
       kubernetesClient: canary,
-      frontProxy: canary,
+      // A front proxy is known by its name too, which no canary has.
+      frontProxy: selfReport,
       // Checked every five minutes; a trust soak above that is what makes a probe of the client CA file enough.
       kubernetesServer: selfReport,
       etcdServer: { minimum: 'restart', readAtStart: true },
@@ -92,7 +93,11 @@ export const builtInClasses: readonly ConsumerClass[] = [
   {
     name: 'kubelet',
     description: 'Kubelets: the CA of their kubeconfig and their clientCAFile',
-    verifies: { kubernetesServer: selfReport, kubernetesClient: { ...selfReport, probed: true } },
+    // The CA of a kubeconfig with rotating certificates is read at start, and never again.
+    verifies: {
+      kubernetesServer: { minimum: 'restart', readAtStart: true },
+      kubernetesClient: { ...selfReport, probed: true },
+    },
     presents: ['kubernetesClient', 'kubernetesServer'],
     streams: false,
     leaseMs: 15 * minuteMs,

@@ -19,6 +19,16 @@ export type VerifyingClass = {
 /** What an operator may demand of a class instead, by its name. */
 export type Minimums = Readonly<Record<string, EvidenceKind>>;
 
+/**
+ * Where a ring gets another certificate for the same key: a canary shows which key is trusted, and not which certificate
+ * of it is there, so that the consumer's own word has to do.
+ */
+export const sameKeyMinimums: Minimums = Object.fromEntries(
+  builtInClasses
+    .filter(({ verifies }) => Object.values(verifies).some(({ minimum }) => minimum === 'canary-probe'))
+    .map(({ name }) => [name, 'self-report']),
+);
+
 const byName = new Map(builtInClasses.map((known) => [known.name, known]));
 
 export function classNamed(name: string): ConsumerClass | undefined {

@@ -49,7 +49,7 @@ function streamBlocker({ name, streamsSince }: VerifierFact, found: VerifierClas
       streamsSince === undefined ? 'how old its connections are is not seen' : `its oldest began ${iso(streamsSince)}`,
     since: streamsSince,
     remedies: [
-      `restart it; then rotunda consumer acknowledge ${name} --ring ${ring}`,
+      `restart it; then rotunda consumer acknowledge ${name} --ring ${ring} --evidence restart --delivered-at TIME --started-at TIME`,
       `rotunda attestation create --ring ${ring} --class ${found.class} --statement streams-ended --reason TEXT`,
     ],
   };

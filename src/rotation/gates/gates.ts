@@ -121,7 +121,11 @@ export const recoverGate: GateFunction = (rotation, facts) => {
 export const recoveredGate: GateFunction = (rotation, facts) =>
   rotation.advanced === rotation.state
     ? gateOf('recover', [passed()])
-    : gateOf('recover', drainChecks(facts, facts.oldUse, rotation.oldKey));
+    : gateOf('recover', [
+        // Who joined since without a word may trust the tainted authority.
+        ...trustChecks(facts, { generation: generationOf(rotation, 'cut'), joiners: true }),
+        ...drainChecks(facts, facts.oldUse, rotation.oldKey),
+      ]);
 
 export const openGate: GateFunction = () => gateOf('start', [passed()]);
 

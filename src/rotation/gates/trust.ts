@@ -50,7 +50,7 @@ function problemOf(verifier: VerifierFact, facts: Facts, demand: TrustDemand): B
   const { generation } = demand;
   const { name } = verifier;
   const base = { subject: name, kind: 'consumer' as const, since: verifier.acknowledgedAt };
-  const remedies = remediesFor(name);
+  const remedies = remediesFor(name, facts.ring.name, generation);
   if (verifier.silentSince !== undefined) {
     const lastEvidence = `silent since ${iso(verifier.silentSince)}`;
     return { ...base, since: verifier.silentSince, requirement: 'has to be heard of', lastEvidence, remedies };
@@ -87,11 +87,12 @@ function knownOf({ loaded, evidence, acknowledgedAt }: VerifierFact): string {
   return `bundle ${String(loaded)} by ${evidence ?? 'nothing'}${when}`;
 }
 
-function remediesFor(name: string): string[] {
+function remediesFor(name: string, ring: string, generation: number): string[] {
   return [
     `see that it loads the bundle, with a restart where it only reads it then: rotunda consumer get ${name}`,
-    `rotunda attestation create --consumer ${name}, where its class may be attested`,
-    `rotunda consumer quarantine ${name} --dry-run shows what leaving it behind would break`,
+    `rotunda consumer acknowledge ${name} --ring ${ring} --evidence restart --delivered-at TIME --started-at TIME, where nothing reports for it`,
+    `rotunda attestation create --ring ${ring} --consumer ${name} --statement loaded --generation ${String(generation)} --reason TEXT, where its class may be attested`,
+    `rotunda consumer quarantine ${name} --reason TEXT --dry-run shows what leaving it behind would break`,
   ];
 }
 

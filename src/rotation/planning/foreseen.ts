@@ -76,7 +76,7 @@ function unheard({ name, silentSince, clockSkewMs }: VerifierFact, { timing }: F
       },
       remedies: [
         'bring it back',
-        `rotunda consumer quarantine ${name} --dry-run shows what leaving it behind would break`,
+        `rotunda consumer quarantine ${name} --reason TEXT --dry-run shows what leaving it behind would break`,
       ],
     });
   if (Math.abs(clockSkewMs ?? 0) > timing.longestSkew)

@@ -18,6 +18,8 @@ type Options = { readonly store: Store; readonly bucketMs: number; readonly hori
 const rowMs = 3_600_000;
 /** Plans are looked at some hundred times between two sums; each takes as long as the signature of a certificate. */
 const settleEvery = 256;
+/** What adding fractions leaves. */
+const rounding = 1e-6;
 /** How often what others have planned is read. */
 const refreshMs = 5 * 60_000;
 
@@ -28,6 +30,7 @@ export async function createBookKeeping({ store, bucketMs, horizonMs, now }: Opt
     const book = empty(bucketMs, at);
     for (const { start, planned } of await listBuckets(store.db, at - rowMs))
       book.spread(start, start + rowMs, planned);
+    book.settle();
     return book;
   };
   let current = await read(now);
@@ -75,6 +78,7 @@ export async function createBookKeeping({ store, bucketMs, horizonMs, now }: Opt
     ),
     keep: async (at) => {
       current.advance(at);
+      current.settle();
       if (isDirty) await write(at);
       // Alone, there is nobody to hear from.
       if (store.engine === 'postgres' && Math.abs(at - readAt) >= refreshMs) await refresh(at);
@@ -119,9 +123,9 @@ function wholeRows(book: Book, rest: Book, now: number): { start: number; planne
   const rows: { start: number; planned: number }[] = [];
   book.settle();
   eachRow(book, now, (start, planned) => {
-    const whole = Math.floor(planned);
+    const whole = Math.floor(planned + rounding);
     if (whole > 0) rows.push({ start, planned: whole });
-    if (planned > whole) rest.spread(start, start + rowMs, planned - whole);
+    if (planned - whole > rounding) rest.spread(start, start + rowMs, planned - whole);
   });
   rest.settle();
   return rows;

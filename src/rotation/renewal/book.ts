@@ -1,7 +1,7 @@
 /**
  * How many renewals are planned for which time, in buckets of equal length from the last `advance` on to a horizon. What
  * lies outside is not counted. Single renewals count at once; those that are spread over a time count in `load` and `mean`
- * from the next settling on, which comes by itself after `settleEvery` of them.
+ * from the next settling on, which comes by itself after `settleEvery` of them, and sooner while there are few.
  */
 export type Book = {
   readonly bucketMs: number;
@@ -32,6 +32,8 @@ type Options = {
 };
 
 const standardSettleEvery = 64;
+/** One in so many may be unseen by the others. */
+const staleShare = 16;
 
 /** Counts of buckets from the one with the number `base` on. */
 type Sheet = {
@@ -56,13 +58,16 @@ export function createBook({ bucketMs, horizonMs, now, settleEvery = standardSet
   const sheet = emptySheet(bucketMs, horizonMs, now);
   const { capacity, single, evenly } = sheet;
   let unsettled = 0;
+  let noted = 0;
   const settle = (): void => {
     sumUp(sheet);
     unsettled = 0;
   };
   const touched = (): void => {
     unsettled += 1;
-    if (unsettled >= settleEvery) settle();
+    noted += 1;
+    // The first ones must see each other, or a small fleet is not spread at all.
+    if (unsettled >= settleEvery || unsettled * staleShare >= noted) settle();
   };
   return {
     bucketMs,

@@ -33,8 +33,8 @@ type Options = {
 };
 
 /**
- * Asks the holders of some certificates to renew in a wave. Undefined where that would take as long as they take by
- * themselves. Throws 'invalid' for a ring, authority or profile that is not there.
+ * Asks the holders of some certificates to renew in a wave. Undefined where there are none, or that would take as long as
+ * they take by themselves; a wave that goes on is not begun again. Throws 'invalid' for a ring, authority or profile that is not there.
  */
 export async function askFor(
   draft: WaveDraft,
@@ -43,9 +43,12 @@ export async function askFor(
   const { store, rules, book, perSecond, retryAfterMs, until } = options;
   const causes = faultsOf(draft, options);
   if (causes.length > 0) throw invalid(causes, { resource: 'renewal-rules' });
+  const asked = askedAlready(draft, options, now);
+  if (asked !== undefined) return asked;
   const { ring, authority, profile, reason } = draft;
   const { count, lifeMs } = await measureCohort(store.db, { ring, authority, profile }, now);
-  const width = draft.widthMs ?? waveWidth({ reason, count, lifeMs, until }, perSecond);
+  const natural = count === 0 ? undefined : waveWidth({ reason, count, lifeMs, until }, perSecond);
+  const width = draft.widthMs ?? natural;
   if (width === undefined) return undefined;
   const notBefore = draft.notBefore ?? (reason === 'compromise' ? now : now + retryAfterMs);
   const wanted = {
@@ -57,6 +60,23 @@ export async function askFor(
   // What is planned from now on goes around it.
   book.spread(notBefore, notBefore + width, count);
   return rule;
+}
+
+/** An authority that signs no more has the same leaves when somebody asks for them once more. */
+function askedAlready(draft: WaveDraft, { ca, rules }: Options, now: number): RenewalRule | undefined {
+  const { ring, authority, profile, reason, notBefore, widthMs } = draft;
+  const isOpen = notBefore === undefined && widthMs === undefined && authority !== undefined;
+  if (!isOpen || ca.rings().some(({ active }) => active.ski === authority)) return undefined;
+  return rules
+    .list()
+    .find(
+      (rule) =>
+        rule.ring === ring &&
+        rule.authority === authority &&
+        rule.profile === profile &&
+        rule.reason === reason &&
+        rule.notBefore + rule.width > now,
+    );
 }
 
 function faultsOf({ ring, authority, profile }: WaveDraft, { ca, profiles }: Options): FieldCause[] {

@@ -98,6 +98,17 @@ export async function noteSuccessor(db: Transaction<Schema>, serial: string, by:
   await db.updateTable('certificates').set({ superseded_by: by }).where('serial', '=', serial).execute();
 }
 
+/** What was issued in place of a certificate that is not proven to be replaced. */
+export async function findSuccessor(db: Kysely<Schema>, serial: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('certificates')
+    .select('superseded_by')
+    .where('serial', '=', serial)
+    .where('superseded_at', 'is', null)
+    .executeTakeFirst();
+  return row?.superseded_by ?? undefined;
+}
+
 /** What `by` was issued in place of, now that it is in use. */
 export async function settleSuccessor(db: Transaction<Schema>, by: string, at: number): Promise<void> {
   await db

@@ -25,35 +25,43 @@ export type LiveLeavesQuery = {
 /** Read no further: who plans wants to know how many there are about, and a million rows would keep everybody waiting. */
 export const mostLeavesRead = 100_000;
 
-type Row = { profile: string; ski: string; name: string; count: number | string; latest: number | string };
+type Group = { profile: string; ski: string; count: number | string; latest: number | string };
 
 /** Leaves of a ring that neither expired nor were replaced or revoked, by profile and authority; canaries are nobody's. */
 export async function groupLiveLeaves(db: Kysely<Schema>, query: LiveLeavesQuery): Promise<LiveLeaves[]> {
-  const { ring, now, names, ski } = query;
+  const live = liveOf(query);
+  const { rows } = await sql<Group>`
+    select profile, ski, count(*) as count, max(not_after) as latest
+    from (select profile, ski, not_after from certificates where ${live} limit ${mostLeavesRead}) as live
+    group by profile, ski
+    order by profile, ski`.execute(db);
+  return Promise.all(
+    rows.map(async ({ profile, ski, count, latest }) => ({
+      ...{ profile, ski, count: Number(count), latestNotAfter: Number(latest) },
+      names: await namesOf(db, { ...query, ski }, profile),
+    })),
+  );
+}
+
+function liveOf({ ring, now, ski }: LiveLeavesQuery) {
   const of = ski === undefined ? sql`` : sql` and ski = ${ski}`;
-  const { rows } = await sql<Row>`
-    select profile, ski, name, count, latest from (
-      select profile, ski, name,
-        count(*) over (partition by profile, ski) as count,
-        max(not_after) over (partition by profile, ski) as latest,
-        row_number() over (partition by profile, ski order by not_after desc, name) as place
-      from (
-        select profile, ski, not_after, coalesce(node, cluster || '/' || member, common_name) as name
-        from certificates
-        where ring = ${ring} and not_after > ${now} and superseded_at is null and revoked_at is null
-          and profile <> 'rotunda.dev/canary'${of}
-        limit ${mostLeavesRead}
-      ) as live
-    ) as placed
-    where place <= ${names}
-    order by profile, ski, place`.execute(db);
-  const groups = new Map<string, LiveLeaves & { readonly names: string[] }>();
-  for (const { profile, ski: authority, name, count, latest } of rows) {
-    const key = `${profile}|${authority}`;
-    const group = groups.get(key);
-    if (group !== undefined) group.names.push(name);
-    else
-      groups.set(key, { profile, ski: authority, count: Number(count), latestNotAfter: Number(latest), names: [name] });
-  }
-  return [...groups.values()];
+  return sql`ring = ${ring} and not_after > ${now} and superseded_at is null and revoked_at is null
+    and profile <> 'rotunda.dev/canary'${of}`;
+}
+
+/** Of those that last longest; in any order where all of the profile end earlier than many others. */
+async function namesOf(db: Kysely<Schema>, query: LiveLeavesQuery, profile: string): Promise<string[]> {
+  const name = sql`coalesce(node, cluster || '/' || member, common_name)`;
+  const live = liveOf(query);
+  const { rows } = await sql<{ name: string }>`
+    select name from (
+      select profile, ${name} as name, not_after from certificates where ${live} order by not_after desc limit 5000
+    ) as last
+    where profile = ${profile}
+    order by not_after desc, name
+    limit ${query.names}`.execute(db);
+  if (rows.length > 0) return rows.map((row) => row.name);
+  const others = await sql<{ name: string }>`
+    select ${name} as name from certificates where ${live} and profile = ${profile} limit ${query.names}`.execute(db);
+  return others.rows.map((row) => row.name);
 }

@@ -95,6 +95,15 @@ describe('events of all rings', () => {
     expect(ids(events, 'etcd=9,banana,=,kubernetes=x')).toEqual(['kubernetes=7']);
   });
 
+  it('keep what the reader knows beyond this replica', () => {
+    const source = fakeBundles({ etcd: 3, kubernetes: 7 });
+    const events = allEvents(source);
+    const told = events.since(events.resume('etcd=9,kubernetes=6'));
+    expect(read(told?.text ?? '')).toMatchObject([{ id: 'etcd=9,kubernetes=7', ring: 'kubernetes' }]);
+    source.publish('etcd');
+    expect(events.since(told?.position ?? new Map())).toBeUndefined();
+  });
+
   it('tell every reader of every generation that it does not know, once, and of none that is lower', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('publish' as const), ring: fc.constantFrom('a', 'b', 'c') }),

@@ -337,3 +337,30 @@ describe('many readers', () => {
     expect(turns).toBeGreaterThan(3);
   });
 });
+
+describe('the end', () => {
+  it('does not wait for who has gone meanwhile', async () => {
+    const ended: number[] = [];
+    const all: Watcher[] = Array.from({ length: 200 }, (_, index) => ({
+      slot: undefined,
+      ring: 'etcd',
+      tell: () => undefined,
+      due: () => undefined,
+      end: () => {
+        ended.push(index);
+        const until = performance.now() + 1;
+        while (performance.now() < until);
+        return Promise.resolve();
+      },
+    }));
+    for (const watcher of all) watchers.add(watcher, 60_000);
+    const drained = watchers.drain();
+    // The first turn is over, and others have theirs.
+    await sleep(0);
+    for (const watcher of all) watchers.remove(watcher);
+    const before = ended.length;
+    await drained;
+    expect(before).toBeLessThan(200);
+    expect(ended).toHaveLength(before);
+  });
+});

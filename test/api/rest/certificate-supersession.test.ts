@@ -55,7 +55,7 @@ describeEachDatabase('saying that nothing presents a certificate', (newDatabase)
       .selectAll()
       .where('action', '=', 'certificate.superseded')
       .execute();
-    expect(events.map(({ actor, name, detail }) => [actor, name, JSON.parse(detail)])).toEqual([
+    expect(events.map(({ actor, name, detail }) => [actor, name, JSON.parse(detail) as unknown])).toEqual([
       ['olga', serial, { ring: 'rotunda', commonName: 'victor', reason: 'scrapped' }],
     ]);
     // It was in use after all.

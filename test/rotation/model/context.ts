@@ -40,9 +40,13 @@ export const steps = [
 ] as const;
 export type StepName = (typeof steps)[number];
 
+const stepNumbers = Object.freeze(Object.fromEntries(steps.map((step, number) => [step, number]))) as Readonly<
+  Record<StepName, number>
+>;
+
 /** A step as a number: which, of whom, and one argument more. */
-export function stepLabel(step: StepName, index: number, argument: number): number {
-  return steps.indexOf(step) | (index << 6) | (argument << 10);
+function stepLabel(step: StepName, index: number, argument: number): number {
+  return stepNumbers[step] | (index << 6) | (argument << 10);
 }
 
 export function readLabel(label: number): { step: StepName; index: number; argument: number } {

@@ -1,11 +1,12 @@
 import { begin, type Context, createContext, peerWord, ringWord } from './context.js';
 import type { Flaws } from './flaws.js';
-import { get, peer, ring, type Words } from './layout.js';
+import { get, peer, ring } from './layout.js';
 import { type Invariant, invariants } from './invariants.js';
 import { horizonSteps, leafSteps } from './leaf-steps.js';
 import { endStates, obstacles, type ServiceState } from './protocol.js';
 import { createProjection } from './projection.js';
 import { serviceSteps } from './service-steps.js';
+import { firstWithoutEnd } from './reach.js';
 import { initialState, type Setup, wordCount } from './setup.js';
 import { createStateTable } from './state-table.js';
 import { membershipSteps, reportSteps, trustSteps } from './trust-steps.js';
@@ -42,7 +43,7 @@ export function explore(setup: Setup, options: Options = {}): Result {
   const watched = new Set<string>(options.watch ?? ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I11', 'I12', 'I13', 'I14']);
   const checks = invariants.filter(([name]) => watched.has(name));
   const most = options.most ?? 20_000_000;
-  let found: { invariant: Invariant; text: string; at: number } | undefined;
+  let found = undefined as { invariant: Invariant; text: string; at: number } | undefined;
   let at = 0;
 
   const look = (index: number): void => {
@@ -69,15 +70,13 @@ export function explore(setup: Setup, options: Options = {}): Result {
     options.visit?.(known);
     table.mark();
     expand(context, known);
-    if (watched.has('I13') && found === undefined) {
-      const text = wedged(context, known);
-      if (text !== undefined) found = { invariant: 'I13', text, at };
-    }
+    const text = watched.has('I13') ? wedged(context, known) : undefined;
+    if (text !== undefined) found ??= { invariant: 'I13', text, at };
     if (table.size() > most) throw new Error(`${setup.title}: more than ${String(most)} states`);
   }
   if (found === undefined && watched.has('I12')) {
     const stuck = firstWithoutEnd(context, table);
-    if (stuck !== undefined) found = { invariant: 'I12', text: 'no end can be reached from here', at: stuck };
+    if (stuck !== undefined) found = { invariant: 'I12', ...stuck };
   }
   const violation = found && { invariant: found.invariant, text: found.text, trace: tell(context, table, found.at) };
   const depth = found === undefined ? table.depth(table.size() - 1) : table.depth(found.at);
@@ -134,25 +133,3 @@ function canRenew(context: Context, of: 'old' | 'new'): boolean {
   if (signs === of || get(service, ring.frozen) === 1) return false;
   return context.setup.peers.some((_, index) => get(peerWord(context.now, index), peer.flight) !== 0);
 }
-
-type Table = ReturnType<typeof createStateTable>;
-
-/**
- * I12: the first state from which neither the end with the old authority nor that with the new one can be reached. Works
- * backwards until nothing changes.
- */
-function firstWithoutEnd(context: Context, table: Table): number | undefined {
-  const words: Words = context.now;
-  const ends = new Uint8Array(table.size());
-  for (let index = 0; index < table.size(); index += 1) {
-    table.read(index, words);
-    const number = get(ringWord(context, words), ring.state);
-    if (number >= firstEnd) ends[index] = 1;
-  }
-  table.spreadBackwards(ends);
-  const stuck = ends.indexOf(0);
-  return stuck < 0 ? undefined : stuck;
-}
-
-/** The ends come last in the list of states. */
-const firstEnd = 15;

@@ -23,7 +23,6 @@ export type Flaw =
   | 'held-only-from-issuing'
   | 'held-only-while-new-signs'
   | 'admitted-again-after-distrust'
-  | 'cross-signed-without-end'
   | 'emergency-rolls-back'
   | 'cut-waits-for-stragglers'
   | 'facts-not-read-again'

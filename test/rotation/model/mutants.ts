@@ -18,6 +18,8 @@ const stepwise: PeerSetup = { ...a, leaves: 'stepwise', renews: true };
 const rebuilt: PeerSetup = { ...joiner, rebuilt: true };
 const seen: PeerSetup = { ...joiner, handshakes: true };
 
+const mortal = { dies: true, quarantine: true } as const;
+
 const plain: Setup = { title: '', kind: 'planned', crossSigned: false, joiners: 'stating', peers: [a, b, joiner] };
 const crossed: Setup = { ...plain, crossSigned: true, joiners: 'silent' };
 const held: Setup = { ...plain, joiners: 'silent' };
@@ -98,8 +100,16 @@ const rows: readonly (readonly [string, Flaw | readonly Flaw[], Setup, (readonly
     { ...crossed, peers: [a, { ...b, handshakes: true }] },
     ['I14'],
   ],
-  ['silent joiners: retirement does not wait for them', 'joiner-does-not-hold-retirement', crossed],
-  ['silent joiners: admitted again after a distrust was rolled back', 'admitted-again-after-distrust', crossed],
+  [
+    'silent joiners: retirement does not wait for them',
+    'joiner-does-not-hold-retirement',
+    { ...crossed, peers: [a, joiner] },
+  ],
+  [
+    'silent joiners: admitted again after a distrust was rolled back',
+    'admitted-again-after-distrust',
+    { ...crossed, peers: [a, joiner] },
+  ],
   ['silent joiners: no cross-certificate, and admitted', 'not-held', held],
   [
     'silent joiners: no cross-certificate, held only from issuing on, and trust not looked at again',
@@ -122,19 +132,35 @@ const rows: readonly (readonly [string, Flaw | readonly Flaw[], Setup, (readonly
     { ...emergency, peers: [{ ...a, dies: true }, b, joiner] },
     ['I12', 'I13'],
   ],
-  [
-    'no quarantine',
-    'no-quarantine',
-    { ...plain, peers: [a, { ...b, dies: true, quarantine: true }, joiner] },
-    ['I12', 'I13'],
-  ],
+  ['no quarantine', 'no-quarantine', { ...plain, peers: [a, { ...b, ...mortal }, joiner] }, ['I12', 'I13']],
   [
     'expired leaves hold the drain gate',
     'expired-leaves-count',
-    { ...plain, peers: [a, { ...b, dies: true, quarantine: true }, joiner] },
+    { ...plain, peers: [a, { ...b, ...mortal }, joiner] },
     ['I12', 'I13'],
   ],
   ['same key: no trust gate', 'no-trust-gate', reissue],
+  [
+    'no quarantine: the end with the new authority is out of reach',
+    'no-quarantine',
+    { ...plain, peers: [a, { ...b, ...mortal }, joiner] },
+    ['I12'],
+  ],
+  ['no trust gate: the signer is not trusted', 'no-trust-gate', plain, ['I2']],
+  [
+    'the new authority is withdrawn before its leaves have drained: they need what is not published',
+    'no-return-gate',
+    plain,
+    ['I3'],
+  ],
+  ['a joiner needs no bundle: it gets a leaf below the floor', 'no-floor-check', plain, ['I4']],
+  ['a bundle that is published again has its earlier generation: it goes back', 'generation-goes-back', plain, ['I5']],
+  [
+    'the row is written after the signature: a leaf that the ledger does not know',
+    'row-after-signature',
+    plain,
+    ['I6'],
+  ],
 ];
 
 export const mutants: readonly Mutant[] = rows.map(([title, flaw, setup, breaks = leaf]) => ({

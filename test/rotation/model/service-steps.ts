@@ -1,5 +1,6 @@
 import type { RotationState } from '../../../src/rotation/types.js';
 import { begin, type Context, emit, extraWord, has, peerWord, ringWord, worldWord } from './context.js';
+import { effectOf } from './effects.js';
 import {
   anchorsOf,
   era,
@@ -17,15 +18,7 @@ import {
   world,
   type Words,
 } from './layout.js';
-import {
-  effectOf,
-  endStates,
-  forwardMove,
-  type MoveName,
-  moveNames,
-  serviceMoves,
-  type ServiceState,
-} from './protocol.js';
+import { endStates, forwardMove, type MoveName, moveNames, serviceMoves, type ServiceState } from './protocol.js';
 
 const anchorBits = { old: OLD, both: OLD | NEW, new: NEW } as const;
 

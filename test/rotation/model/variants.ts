@@ -30,8 +30,8 @@ export const variants: readonly Setup[] = [
   variant(plain, 'a renews, its leaves go stepwise', { peers: [{ ...a, ...stepwise }, b, joiner] }),
   variant(plain, 'reports of b under way', { peers: [a, { ...b, delays: true }, joiner] }),
   variant(plain, 'the joiner rebuilt', { peers: [a, b, { ...joiner, rebuilt: true }] }),
-  variant(plain, 'a second controller', { controllers: true }),
-  variant(plain, 'pauses', { pauses: true }),
+  variant(plain, 'a second controller', { controllers: true, peers: [a, joiner] }),
+  variant(plain, 'pauses', { pauses: true, peers: [a, joiner] }),
   variant(plain, 'answers installed late', { lateAnswers: true }),
   variant(plain, 'a class that nobody has declared', { undeclaredClass: true, peers: [a, unknown, joiner] }),
   variant(plain, 'b registered while it runs', { peers: [a, unknown, joiner] }),
@@ -48,8 +48,8 @@ export const variants: readonly Setup[] = [
 
 /** With more of it at once, or with one peer more: minutes. */
 export const slowVariants: readonly Setup[] = [
-  variant(plain, 'a stepwise with reports under way, b lost or left behind', {
-    peers: [{ ...a, ...stepwise, delays: true }, { ...b, ...mortal }, joiner],
+  variant(plain, 'a renews, its leaves go stepwise, b lost or left behind', {
+    peers: [{ ...a, ...stepwise }, { ...b, ...mortal }, joiner],
   }),
   variant(plain, 'the joiner rebuilt and left behind, reports of b under way', {
     peers: [a, { ...b, delays: true }, { ...joiner, ...restored }],
@@ -87,33 +87,35 @@ export const slowVariants: readonly Setup[] = [
 
 /** Small ones that together reach every kind of state that the service can be in. */
 export const serviceVariants: readonly Setup[] = [
+  variant(plain, 'alone, pauses', { pauses: true, peers: [{ ...a, ...stepwise }] }),
   variant(plain, 'small', {
-    pauses: true,
     peers: [
       { ...a, ...stepwise },
-      { ...joiner, ...restored },
+      { ...joiner, quarantine: true },
     ],
   }),
   variant(plain, 'small, unregistered', { undeclaredClass: true, peers: [a, { ...unknown, ...mortal }] }),
-  variant(crossed, 'small, stating', { peers: [{ ...a, ...stepwise }, joiner] }),
-  variant(crossed, 'small, silent', { joiners: 'silent', peers: [a, { ...joiner, ...restored, handshakes: true }] }),
   variant(plain, 'small, silent', {
     joiners: 'silent',
     peers: [
       { ...a, ...stepwise },
-      { ...joiner, ...restored },
+      { ...joiner, quarantine: true },
     ],
   }),
-  variant(emergency, 'small', { pauses: true, peers: [{ ...a, ...stepwise, ...mortal }, joiner] }),
+  variant(crossed, 'small, stating', { peers: [{ ...a, ...stepwise }, joiner] }),
+  variant(crossed, 'small, silent', {
+    ...{ joiners: 'silent', peers: [a, { ...joiner, quarantine: true, handshakes: true }] },
+  }),
+  variant(emergency, 'alone, pauses', { pauses: true, peers: [{ ...a, ...stepwise, ...mortal }] }),
+  variant(emergency, 'small', { peers: [{ ...a, ...mortal }, joiner] }),
   variant(emergency, 'small, silent, security first', {
-    preference: 'security-first',
-    joiners: 'silent',
-    peers: [
-      { ...a, ...mortal },
-      { ...joiner, leaves: 'stepwise' },
-    ],
+    ...{ preference: 'security-first', joiners: 'silent', peers: [{ ...a, ...mortal }, joiner] },
   }),
-  variant(crossed, 'small, declared compromised on the way', { declares: true, joiners: 'silent', peers: [a] }),
-  variant(plain, 'small, declared compromised on the way', { declares: true, peers: [b, a] }),
-  variant(reissue, 'small', { pauses: true, peers: [{ ...a, ...mortal, leaves: 'stepwise' }, joiner] }),
+  variant(crossed, 'alone, declared compromised on the way', { declares: true, peers: [{ ...a, ...stepwise }] }),
+  variant(crossed, 'silent joiner alone, declared compromised on the way', {
+    ...{ declares: true, joiners: 'silent', peers: [joiner] },
+  }),
+  variant(plain, 'alone, declared compromised on the way', { declares: true, peers: [{ ...a, ...mortal }] }),
+  variant(reissue, 'small', { peers: [{ ...a, ...mortal, leaves: 'stepwise' }, joiner] }),
+  variant(reissue, 'alone, pauses', { pauses: true, peers: [a] }),
 ];

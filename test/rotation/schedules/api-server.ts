@@ -41,6 +41,7 @@ export async function probe(world: World, peer: Peer): Promise<void> {
   await seePresented(world, process.leaf);
   const rotation = await rotationOf(world);
   const goals = goalsOf(rotation);
+  if (rotation.kind === 'reissue') await acknowledge(world, peer);
   if (goals.length === 0) return;
   const taken = new Map<string, boolean>();
   for (const authority of [rotation.oldKey, rotation.newKey]) {
@@ -53,6 +54,15 @@ export async function probe(world: World, peer: Peer): Promise<void> {
   const about = { consumer: peer.name, ring: world.flavour.ring, generation, clean: generation > 0 };
   await unlessRefused(world, consumers.prove(undefined, { ...about, evidence: 'canary-probe' }));
   if (peer.restored !== undefined) told(world, peer);
+}
+
+/** One key, two certificates: somebody says which one it has. */
+async function acknowledge(world: World, { name: consumer, process }: Peer): Promise<void> {
+  if (process === undefined) return;
+  const { consumers } = world.service.context();
+  const { generation, digest } = process.trust;
+  const said = { consumer, ring: world.flavour.ring, generation, digest, evidence: 'self-report' } as const;
+  await unlessRefused(world, consumers.acknowledge(said, admin));
 }
 
 /** An operator has looked: none of its connections is older than this moment. */

@@ -16,7 +16,7 @@ export const machines = 3;
 export type Beginning = { readonly place: Place; readonly peers: readonly Peer[]; readonly at: number };
 
 export const planned: Plan = {
-  ...{ kind: 'planned', crossSign: true, policy: 'automatic', preference: 'availability-first', depth: 0 },
+  ...{ kind: 'planned', crossSign: true, policy: 'automatic', preference: 'availability-first', depth: 0, slow: 0 },
 };
 
 export async function prepareBeginning(places: Places, flavour: Flavour): Promise<Beginning> {
@@ -75,4 +75,3 @@ function worldOf(service: Service, flavour: Flavour, plan: Plan, peers: readonly
   const lost = { leftBehind: new Set<string>(), cut: new Set<string>() };
   return { service, flavour, plan, peers, rotation: '', bundles: new Map(), seen, ...lost, advanced: false, story: [] };
 }
-

@@ -18,7 +18,8 @@ export function trustsService(world: World, trust: Held | undefined, skewMs: num
 export async function authenticate(world: World, peer: Peer): Promise<Identity | undefined> {
   const { process } = peer;
   const leaf = process?.leaf;
-  if (!peer.up || peer.away || leaf === undefined || !trustsService(world, process?.trust, peer.skewMs)) return undefined;
+  if (!peer.up || peer.away || leaf === undefined || !trustsService(world, process?.trust, peer.skewMs))
+    return undefined;
   const { leaf: certificate, more } = leaf.chain;
   const credentials = { certificate: certificate.raw, chain: more.map(({ raw }) => raw) };
   return unlessRefused(world, world.service.context().authenticator.authenticate(credentials));
@@ -39,7 +40,11 @@ type Submission = {
   readonly joinsWith: Held | undefined;
 };
 
-async function submit(world: World, peer: Peer, { identity, stated, joinsWith }: Submission): Promise<Leaf | undefined> {
+async function submit(
+  world: World,
+  peer: Peer,
+  { identity, stated, joinsWith }: Submission,
+): Promise<Leaf | undefined> {
   const { flavour, service } = world;
   const pem = csrPem(peer.key, flavour.subject(peer.machine));
   const draft = {
@@ -118,11 +123,12 @@ function begin(world: World, peer: Peer, bundle: Held, leaf: Leaf): void {
 }
 
 /** What it would report now; undefined where it cannot. `lies`: that its process has what is only in its file. */
-export async function messageOf(world: World, peer: Peer, lies = false): Promise<Message | undefined> {
+export async function messageOf(world: World, peer: Peer, how?: 'lies'): Promise<Message | undefined> {
   const actor = await authenticate(world, peer);
   const { process, file } = peer;
   if (actor === undefined || process === undefined || file === undefined) return undefined;
   const reportedAt = tick(world) + peer.skewMs;
+  const lies = how === 'lies';
   const loaded = lies ? file : process.trust;
   const startedAt = lies ? reportedAt : process.startedAt;
   const ring = {
@@ -130,12 +136,22 @@ export async function messageOf(world: World, peer: Peer, lies = false): Promise
     delivered: { generation: file.generation, digest: file.digest, at: file.at },
     loaded: { generation: loaded.generation, digest: loaded.digest },
   };
-  return { actor, report: { process: { id: lies ? `lie-${String(reportedAt)}` : process.id, startedAt }, reportedAt, rings: [ring] } };
+  return {
+    actor,
+    report: { process: { id: lies ? `lie-${String(reportedAt)}` : process.id, startedAt }, reportedAt, rings: [ring] },
+  };
 }
 
-/** A report arrives, now or late. One whose process began after it, by a clock that was set since, is refused. */
+/** As far as a report may be from the service's time. */
+const latestMs = 86_400_000;
+
+/**
+ * A report arrives, now or late. One that is a day old is refused, and so is one whose process began after it, by a clock
+ * that was set since.
+ */
 export async function send(world: World, peer: Peer, message: Message | undefined): Promise<void> {
   if (message === undefined || message.report.process.startedAt > message.report.reportedAt) return;
+  if (Math.abs(message.report.reportedAt - nowOf(world)) > latestMs) return;
   const { consumers } = world.service.context();
   const answer = await unlessRefused(world, consumers.heartbeat(peer.name, message.report, message.actor));
   if (answer === undefined) return;

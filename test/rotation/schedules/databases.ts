@@ -14,6 +14,7 @@ export type Place = { readonly dataDir: string; readonly storeUrl: string };
 
 /** Makes places; what it made is gone after the test, or with `lasting` after all of them. */
 export type Places = {
+  readonly engine: 'sqlite' | 'postgres';
   fresh(lasting?: 'lasting'): Promise<Place>;
   /** Another one with the same content. Nobody may have the original open. */
   copy(of: Place): Promise<Place>;
@@ -29,9 +30,14 @@ export function describeEachPlace(title: string, suite: (places: Places) => void
   });
 }
 
-type Engine = (directory: string, template?: string) => Promise<{ readonly url: string; readonly drop: () => Promise<void> }>;
+type Engine = { readonly name: Places['engine']; readonly make: Make };
+type Make = (
+  directory: string,
+  template?: string,
+) => Promise<{ readonly url: string; readonly drop: () => Promise<void> }>;
 
-function createPlaces(engine: Engine): Places {
+/** Places of one engine, gone after the test. */
+export function createPlaces(engine: Engine): Places {
   const { places, removals, lasting } = makePlaces(engine);
   afterEach(() => removeAll(removals));
   afterAll(() => removeAll(lasting));
@@ -51,7 +57,7 @@ export function makePlaces(engine: Engine): Made {
   const make = async (template: Place | undefined, list: Removal[]): Promise<Place> => {
     const dataDir = mkdtempSync(path.join(tmpdir(), 'rotunda-rotation-'));
     if (template !== undefined) cpSync(template.dataDir, dataDir, { recursive: true });
-    const { url, drop } = await engine(dataDir, template?.storeUrl);
+    const { url, drop } = await engine.make(dataDir, template?.storeUrl);
     list.push(async () => {
       await drop();
       rmSync(dataDir, { recursive: true, force: true });
@@ -59,13 +65,18 @@ export function makePlaces(engine: Engine): Made {
     return { dataDir, storeUrl: url };
   };
   const fresh: Places['fresh'] = (how) => make(undefined, how === 'lasting' ? lasting : removals);
-  return { places: { fresh, copy: (of) => make(of, removals) }, removals, lasting };
+  return { places: { engine: engine.name, fresh, copy: (of) => make(of, removals) }, removals, lasting };
 }
 
-export const sqlite: Engine = (directory) =>
-  Promise.resolve({ url: `sqlite:${path.join(directory, 'rotunda.db')}`, drop: () => Promise.resolve() });
+export const sqlite: Engine = {
+  name: 'sqlite',
+  make: (directory) =>
+    Promise.resolve({ url: `sqlite:${path.join(directory, 'rotunda.db')}`, drop: () => Promise.resolve() }),
+};
 
-const postgres: Engine = async (_directory, template) => {
+export const postgres: Engine = { name: 'postgres', make: makePostgres };
+
+async function makePostgres(_directory: string, template?: string): ReturnType<Make> {
   const server = process.env[postgresVariable] ?? '';
   if (template === undefined) return createDatabase(server);
   const name = `test_${randomBytes(8).toString('hex')}`;
@@ -73,7 +84,7 @@ const postgres: Engine = async (_directory, template) => {
   const url = new URL(server);
   url.pathname = `/${name}`;
   return { url: url.toString(), drop: () => run(server, `drop database if exists ${name} with (force)`) };
-};
+}
 
 async function run(url: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });

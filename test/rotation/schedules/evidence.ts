@@ -10,7 +10,12 @@ export async function handshake(world: World, peer: Peer): Promise<void> {
   if (peer.kind !== 'member' || !world.flavour.meetsService || !peer.up || peer.away) return;
   if (process === undefined || candidate === undefined) return;
   const { ca } = world.service.context();
-  const order = { ring: world.flavour.ring, kind: 'server', names: [{ kind: 'dns', value: 'x' }], lifetimeMs: 3_600_000 } as const;
+  const order = {
+    ring: world.flavour.ring,
+    kind: 'server',
+    names: [{ kind: 'dns', value: 'x' }],
+    lifetimeMs: 3_600_000,
+  } as const;
   const canary = await unlessRefused(world, ca.canary({ ...order, authority: candidate.authority }));
   if (canary === undefined) return;
   if (!verifies(chainOf(canary.certificatePem), process.trust.anchors, nowOf(world) + peer.skewMs)) return;
@@ -27,7 +32,11 @@ export async function vouch(world: World, peer: Peer): Promise<void> {
   await prove(world, peer, { generation, clean: false });
 }
 
-async function prove(world: World, peer: Peer, shown: { readonly generation: number; readonly clean: boolean }): Promise<void> {
+async function prove(
+  world: World,
+  peer: Peer,
+  shown: { readonly generation: number; readonly clean: boolean },
+): Promise<void> {
   const { process, name } = peer;
   if (process === undefined) return;
   const { id, startedAt } = process;

@@ -2,14 +2,12 @@ import type { Context } from '../../../src/context.js';
 import type { CsrContent } from '../../support/pkcs10.js';
 import { admin } from '../support.js';
 
-/** A kind of machine that a ring is for. */
+/** A kind of machine that a ring is for. What verifies there reads its files at its start, but for API servers. */
 export type Flavour = {
   readonly name: 'kubelets' | 'etcd';
   readonly ring: string;
   readonly signerName: string;
   readonly usages: readonly string[];
-  /** Takes over files while it runs; otherwise only at its start. */
-  readonly hot: boolean;
   /** It is served by, and speaks to, a service whose own certificate is of this ring. */
   readonly meetsService: boolean;
   /** Name of the consumer that a machine is. */
@@ -24,7 +22,7 @@ export type Flavour = {
 /** The kubernetes ring: kubelets to each other, to an API server and to the service. */
 export const kubelets: Flavour = {
   ...{ name: 'kubelets', ring: 'kubernetes', signerName: 'kubernetes.io/kube-apiserver-client-kubelet' },
-  ...{ usages: ['digital signature', 'client auth'], hot: true, meetsService: true },
+  ...{ usages: ['digital signature', 'client auth'], meetsService: true },
   consumer: (machine) => `kubelet/n${String(machine)}`,
   subject: (machine) => ({
     subject: [
@@ -42,7 +40,7 @@ export const kubelets: Flavour = {
 
 /** The etcd ring: members to each other, which read everything at their start only. */
 export const etcd: Flavour = {
-  ...{ name: 'etcd', ring: 'etcd', signerName: 'etcd.rotunda.dev/peer', hot: false, meetsService: false },
+  ...{ name: 'etcd', ring: 'etcd', signerName: 'etcd.rotunda.dev/peer', meetsService: false },
   usages: ['digital signature', 'server auth', 'client auth'],
   consumer: (machine) => `etcd-member/main/m${String(machine)}`,
   subject: (machine) => ({ subject: [['CN', `m${String(machine)}`]], ips: [`10.0.1.${String(machine + 1)}`] }),

@@ -48,10 +48,14 @@ function checkLeaves(world: World, unusable: ReadonlySet<string>): void {
     if (unusable.has(leaf.serial)) continue;
     for (const verifier of world.peers) {
       if (!mustVerify(world, verifier, leaf, peer) || accepts(world, verifier, leaf)) continue;
-      throw violated('I1', `${verifier.name} (bundle ${String(verifier.process?.trust.generation)}) refuses ${describe(leaf)} of ${by}`);
+      throw violated(
+        'I1',
+        `${verifier.name} (bundle ${String(verifier.process?.trust.generation)}) refuses ${describe(leaf)} of ${by}`,
+      );
     }
     if (peer === undefined || world.cut.has(leaf.authority) || !isValid(leaf.chain.leaf, nowOf(world))) continue;
-    if (!verifies(leaf.chain, service, nowOf(world))) throw violated('I1', `the service refuses ${describe(leaf)} of ${by}`);
+    if (!verifies(leaf.chain, service, nowOf(world)))
+      throw violated('I1', `the service refuses ${describe(leaf)} of ${by}`);
   }
 }
 

@@ -75,7 +75,14 @@ export function newPeer(name: string, machine: number, kind: Peer['kind'], key: 
 
 /** Its own parts are new, what they hold never changes. */
 export function copyPeer(peer: Peer): Peer {
-  return { ...peer, answers: [...peer.answers], waiting: [...peer.waiting], outbox: [...peer.outbox], resurrected: new Set(), streams: [] };
+  return {
+    ...peer,
+    answers: [...peer.answers],
+    waiting: [...peer.waiting],
+    outbox: [...peer.outbox],
+    resurrected: new Set(),
+    streams: [],
+  };
 }
 
 /** Writes a bundle where the process reads it; an earlier one than what is there is not taken. */
@@ -87,7 +94,10 @@ export function deliver(peer: Peer, bundle: Held): boolean {
 
 /** Writes the newest certificate that arrived; answers to earlier requests are of no use any more. */
 export function install(peer: Peer): boolean {
-  const newest = peer.answers.reduce<Leaf | undefined>((a, b) => (a === undefined || b.number > a.number ? b : a), undefined);
+  const newest = peer.answers.reduce<Leaf | undefined>(
+    (a, b) => (a === undefined || b.number > a.number ? b : a),
+    undefined,
+  );
   if (!peer.up || peer.away || newest === undefined) return false;
   peer.answers = [];
   if (newest.number > (peer.leafFile?.number ?? -1)) peer.leafFile = newest;

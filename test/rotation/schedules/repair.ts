@@ -27,7 +27,9 @@ export async function bringToEnd(world: World): Promise<void> {
   }
   const { ways, standstill, rotation } = await world.service.context().rotations.explain(world.rotation);
   const blockers = ways.flatMap(({ name, gate }) =>
-    gate.blockers.map(({ subject, requirement, lastEvidence }) => `${name}: ${subject}: ${requirement} (${lastEvidence})`),
+    gate.blockers.map(
+      ({ subject, requirement, lastEvidence }) => `${name}: ${subject}: ${requirement} (${lastEvidence})`,
+    ),
   );
   throw violated('I13', `a wedge in ${rotation.state}: ${standstill ?? ''} ${blockers.join('; ')}`);
 }
@@ -35,7 +37,8 @@ export async function bringToEnd(world: World): Promise<void> {
 async function mendAll(world: World, round: number): Promise<void> {
   for (const peer of world.peers) await mend(world, peer);
   const context = world.service.context();
-  for (const { id, state } of await context.tokens.list()) if (state === 'active') await context.tokens.revoke(id, admin);
+  for (const { id, state } of await context.tokens.list())
+    if (state === 'active') await context.tokens.revoke(id, admin);
   await act(world, { verb: 'resume', peer: 0, way: 0 });
   await act(world, { verb: 'advance', peer: 0, way: 0 });
   // What a crash has left, or somebody has lost, runs out.
@@ -49,13 +52,29 @@ async function mend(world: World, peer: Peer): Promise<void> {
   if (world.service.context().consumers.isQuarantined(peer.name)) {
     await catchUp(world, peer);
     await unlessRefused(world, world.service.context().consumers.unquarantine(peer.name, admin));
+    if (world.service.context().consumers.isQuarantined(peer.name)) await giveUp(world, peer);
   }
   await catchUp(world, peer);
   const isOld = peer.leafFile === undefined || Date.parse(peer.leafFile.chain.leaf.validTo) < nowOf(world) + dayMs / 2;
-  if (isOld) for (const verb of ['ask', 'install', 'reload', 'use'] as const) await act(world, { verb, peer: world.peers.indexOf(peer), way: 0 });
+  if (isOld)
+    for (const verb of ['ask', 'install', 'reload', 'use'] as const)
+      await act(world, { verb, peer: world.peers.indexOf(peer), way: 0 });
   restart(peer, tick(world));
   await act(world, { verb: 'report', peer: world.peers.indexOf(peer), way: 0 });
   if (peer.kind === 'api-server') await attestStreams(world, peer);
+}
+
+/** Where nothing can be shown of one before the end, somebody answers for its class. */
+async function giveUp(world: World, { name }: Peer): Promise<void> {
+  const [of = ''] = name.split('/');
+  const statement = {
+    ring: world.flavour.ring,
+    class: of,
+    statement: 'absent',
+    ttlMs: dayMs,
+    reason: 'a test',
+  } as const;
+  await unlessRefused(world, world.service.context().consumers.attest(statement, admin));
 }
 
 /** Nothing is left of a rotation that is over. */

@@ -27,7 +27,9 @@ export async function play(stage: Stage, plan: Plan, schedule: Schedule): Promis
     states.push((await rotationOf(world)).state);
     return states;
   } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${world.story.join('\n')}`, { cause: error });
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${world.story.join('\n')}`, {
+      cause: error,
+    });
   } finally {
     await world.service.close();
   }
@@ -40,5 +42,14 @@ async function happen(world: World, { first, beside, crash }: Event): Promise<vo
     await Promise.all([act(world, first), ...(beside === undefined ? [] : [act(world, beside)])]);
   };
   if (crash === undefined) await both();
-  else if (await world.service.crashing(crash, both)) world.story.push('  died');
+  else if (await world.service.crashing(crash, both)) {
+    world.story.push('  died');
+    await findRotation(world);
+  }
+}
+
+/** Whoever gave an order and got no answer looks what became of it. */
+async function findRotation(world: World): Promise<void> {
+  const [latest] = await world.service.context().rotations.list({ ring: world.flavour.ring, limit: 1 });
+  if (latest !== undefined) world.rotation = latest.id;
 }

@@ -9,6 +9,8 @@ export type ServiceOptions = {
   readonly place: Place;
   readonly clock?: Rig['clock'];
   readonly config?: Readonly<Record<string, unknown>>;
+  /** What was there before. */
+  readonly outside?: Outside;
 };
 
 /** What a rotation does outside the database, as somebody who looks from there sees it. */
@@ -36,19 +38,43 @@ export type Service = {
   close(): Promise<void>;
 };
 
-type Process = { readonly rig: Rig; readonly faults: Faults; readonly serving: ServingCertificate };
+type Process = {
+  readonly rig: Rig;
+  readonly faults: Faults;
+  readonly serving: ServingCertificate;
+  /** When it last said by which bundles it goes, and which those were; when it last gave up what a crash left. */
+  told: { readonly at: number; readonly bundles: string };
+  recoveredAt: number;
+};
 
-export async function openService({ place, clock = movedClock(), config }: ServiceOptions): Promise<Service> {
-  const outside: Outside = { published: new Map(), done: new Map() };
+/** A replica that says nothing for longer is taken for dead after a while. */
+const tellAfterMs = 45_000;
+const recoverAfterMs = 10 * 60_000;
+
+export async function openService(options: ServiceOptions): Promise<Service> {
+  const { place, clock = movedClock(), config } = options;
+  const outside: Outside = {
+    published: new Map(options.outside?.published),
+    done: new Map(options.outside?.done),
+  };
   const open = async (): Promise<Process> => {
     const rig = await startRig({ ...place, clock, ...(config !== undefined && { config }) });
     const faults = withFaults(rig.context.store);
     await rig.context.ca.recover();
-    return { rig, faults, serving: await loadServingCertificate(rig.context) };
+    const serving = await loadServingCertificate(rig.context);
+    const at = clock.now().getTime();
+    return { rig, faults, serving, told: { at, bundles: bundlesOf(rig.context) }, recoveredAt: at };
   };
   let process = await open();
+  let turning: Promise<number> | undefined;
   const reopen = async (): Promise<void> => {
     await process.rig.context.close();
+    process = await open();
+  };
+  const afterDeath = async (): Promise<void> => {
+    // Whatever else it was about to do waits for ever; only the database lets go of it.
+    await process.rig.context.store.close();
+    turning = undefined;
     process = await open();
   };
   return {
@@ -57,7 +83,13 @@ export async function openService({ place, clock = movedClock(), config }: Servi
     context: () => process.rig.context,
     serving: () => process.serving,
     faults: () => process.faults,
-    turn: () => turn(process, outside),
+    // One after the other, as its timers do it.
+    turn: () => {
+      turning ??= turn(process, outside).finally(() => {
+        turning = undefined;
+      });
+      return turning;
+    },
     crashing: async (crash, work) => {
       const died = process.faults.arm(crash).then(() => true);
       const ended = work().then(() => false);
@@ -65,7 +97,7 @@ export async function openService({ place, clock = movedClock(), config }: Servi
       ended.catch(() => undefined);
       const crashed = await Promise.race([died, ended]);
       process.faults.disarm();
-      if (crashed) await reopen();
+      if (crashed) await afterDeath();
       return crashed;
     },
     close: () => process.rig.close(),
@@ -75,10 +107,11 @@ export async function openService({ place, clock = movedClock(), config }: Servi
 /** More than what one transition can let follow at once. */
 const mostRounds = 4;
 
-async function turn({ rig, serving }: Process, outside: Outside): Promise<number> {
-  const { context, replica } = rig;
-  await context.ca.recover();
-  await replica.report();
+async function turn(process: Process, outside: Outside): Promise<number> {
+  const { rig, serving } = process;
+  const { context } = rig;
+  await recoverIfDue(process);
+  await tellIfDue(process);
   await context.requests.reconsider({ due: true });
   const fence = (): Promise<boolean> => Promise.resolve(true);
   let all = 0;
@@ -87,9 +120,33 @@ async function turn({ rig, serving }: Process, outside: Outside): Promise<number
     all += steps;
     await performEffects(context, handlersOf(context, serving, outside), fence);
     if (steps === 0) break;
-    await replica.report();
+    await tellIfDue(process);
   }
   return all;
+}
+
+/** Says by which bundles it goes, where they are others or it is a while ago. */
+async function tellIfDue(process: Process): Promise<void> {
+  const { rig, told } = process;
+  const at = rig.clock.now().getTime();
+  const bundles = bundlesOf(rig.context);
+  if (at - told.at < tellAfterMs && bundles === told.bundles) return;
+  await rig.replica.report();
+  process.told = { at, bundles };
+}
+
+async function recoverIfDue(process: Process): Promise<void> {
+  const now = process.rig.clock.now().getTime();
+  if (now - process.recoveredAt < recoverAfterMs) return;
+  process.recoveredAt = now;
+  await process.rig.context.ca.recover();
+}
+
+function bundlesOf({ ca }: Context): string {
+  return ca
+    .rings()
+    .map(({ name, generation }) => `${name} ${String(generation)}`)
+    .join();
 }
 
 function handlersOf(context: Context, serving: ServingCertificate, { published, done }: Outside): EffectHandlers {
@@ -102,10 +159,15 @@ function handlersOf(context: Context, serving: ServingCertificate, { published, 
   const nothing = note(() => undefined);
   return {
     'own-certificates': note(() => serving.renewIfDue()),
-    'published-objects': note((ring) => {
-      published.set(ring, context.ca.bundle(ring).digest);
-      return undefined;
+    'published-objects': note(async (ring) => {
+      published.set(ring, await digestOf(context, ring));
     }),
     ...{ renewals: nothing, probes: nothing, copies: nothing, notify: nothing },
   };
+}
+
+/** Of what a ring publishes now, a bundle or a set of keys. */
+async function digestOf({ ca, keySets }: Context, ring: string): Promise<string> {
+  if (ca.rings().some(({ name }) => name === ring)) return ca.bundle(ring).digest;
+  return (await keySets.get(ring)).digest;
 }

@@ -31,6 +31,8 @@ export const verbs = [
   'rollback',
   'declare',
   'start',
+  // What no honest machine does: by it is seen that the invariants are looked at.
+  'lie',
 ] as const;
 export type Verb = (typeof verbs)[number];
 

@@ -17,6 +17,8 @@ export type Plan = {
   readonly preference: NonNullable<RotationOptions['preference']>;
   /** How often everybody does what is expected before anything else happens: how far the rotation is then. */
   readonly depth: number;
+  /** Which machine mostly does not do what is expected of all. */
+  readonly slow: number;
 };
 
 /** A service, its machines, and everything that was ever published. */
@@ -90,7 +92,9 @@ export function servedChain({ service }: World): Chain {
   return chainOf(service.serving().current().certificatePem);
 }
 
-export function allPresented(world: World): readonly { readonly by: string; readonly leaf: Leaf; readonly peer: Peer | undefined }[] {
+export function allPresented(
+  world: World,
+): readonly { readonly by: string; readonly leaf: Leaf; readonly peer: Peer | undefined }[] {
   const ofPeers = world.peers.flatMap((peer) => presentable(peer).map((leaf) => ({ by: peer.name, leaf, peer })));
   if (!world.flavour.meetsService) return ofPeers;
   const own = leafOf(world.service.serving().current().certificatePem);
@@ -101,7 +105,15 @@ export function rotationOf(world: World): Promise<Rotation> {
   return world.service.rig().get(world.rotation);
 }
 
-const refusals = ['unauthorized', 'forbidden', 'conflict', 'stale-bundle', 'unavailable', 'too-many-requests', 'not-found'];
+const refusals = [
+  'unauthorized',
+  'forbidden',
+  'conflict',
+  'stale-bundle',
+  'unavailable',
+  'too-many-requests',
+  'not-found',
+];
 
 /** Undefined where the service refuses, as it may; everything else that it throws is a fault. */
 export async function unlessRefused<T>(world: World, work: Promise<T>): Promise<T | undefined> {

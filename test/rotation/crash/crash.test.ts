@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+
+import { describeEachPlace } from '../schedules/databases.js';
+import { scenarios } from './scenarios.js';
+import { crashAt, referenceOf } from './sweep.js';
+
+/** Writes of each scenario that are tried here; `test/slow` tries all of them. */
+const tried = Number(process.env['ROTUNDA_CRASH_POINTS'] ?? 3);
+
+describeEachPlace('a service that dies in the middle of', (places) => {
+  it.each(scenarios)('$name', { timeout: 120_000 }, async (scenario) => {
+    const reference = await referenceOf(places, scenario);
+    expect(reference.ending).toMatchObject({ undone: [], rotation: { disagreement: undefined } });
+    for (let point = 0; point < tried; point += 1) {
+      const after = 1 + Math.floor(((point + Math.random()) * reference.writes) / tried);
+      await crashAt(places, scenario, reference, { after, durable: point % 2 === 0 });
+    }
+  });
+});
