@@ -84,6 +84,11 @@ export async function createRotundaServer(
     authorizeUtility(context, request);
   });
   app.addHook('onResponse', (request, reply, done) => {
+    // Who waited for a change has not waited for an answer.
+    if (request.waited) {
+      done();
+      return;
+    }
     const labels = { surface: surfaceOf(request.url), method: request.method, status: reply.statusCode };
     context.metrics.httpSeconds(labels, reply.elapsedTime / 1000);
     done();

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 import type { Kysely } from 'kysely';
 
 import { RotundaError } from '../errors.js';
@@ -7,20 +5,10 @@ import { findAuthorityCertificates } from '../store/queries/authorities.js';
 import { findBundle, type NewBundleRow } from '../store/queries/bundles.js';
 import type { Schema } from '../store/schema.js';
 import type { Bundle } from './types.js';
+import { anchorsDigest } from './x509/manifest.js';
 import { encodePem } from './x509/pem.js';
 import { readCertificate } from './x509/certificate.js';
 import type { CertificateFacts } from './x509/types.js';
-
-/**
- * Names a set of anchors: `sha256:<hex>` over their DER, sorted by fingerprint and concatenated. The order in which they
- * are published does not count, every byte of each does.
- */
-export function bundleDigest(anchors: readonly Pick<CertificateFacts, 'der' | 'fingerprint'>[]): string {
-  const hash = createHash('sha256');
-  const sorted = [...anchors].sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1));
-  for (const anchor of sorted) hash.update(anchor.der);
-  return `sha256:${hash.digest('hex')}`;
-}
 
 /** The row of a new bundle. The anchors keep their order: that of the current signer first, since old verifiers stop at the first match. */
 export function bundleRow(
@@ -32,7 +20,7 @@ export function bundleRow(
   return {
     ring,
     generation,
-    digest: bundleDigest(anchors),
+    digest: anchorsDigest(anchors),
     anchors: JSON.stringify(anchors.map((anchor) => anchor.fingerprint)),
     created_at: createdAt,
   };
@@ -49,7 +37,7 @@ export function toBundle(
     return found;
   });
   // The digest was computed when the bundle was published: bytes that changed since then are never handed out.
-  if (bundleDigest(anchors) !== row.digest) throw damaged(row, 'its anchors are not those that were published');
+  if (anchorsDigest(anchors) !== row.digest) throw damaged(row, 'its anchors are not those that were published');
   return Object.freeze({
     ring: row.ring,
     generation: row.generation,

@@ -3,7 +3,8 @@ import type { DomainChange, PreparedChange } from '../rotation/domain.js';
 import { insertBundle, type NewBundleRow } from '../store/queries/bundles.js';
 import { changeAuthority, changeRing, ringChanges } from '../store/queries/ring-changes.js';
 import type { WriteTx } from '../store/types.js';
-import { bundleDigest, bundleRow } from './bundles.js';
+import { bundleRow } from './bundles.js';
+import { anchorsDigest } from './x509/manifest.js';
 import { bundleManifest } from './manifest.js';
 import { openKey, type TrustDomainOptions } from './authority-keys.js';
 import type { Authority, Ring } from './types.js';
@@ -64,7 +65,7 @@ async function newBundle(options: TrustDomainOptions, ring: Ring, change: Domain
   const text = bundleManifest({
     ring: ring.name,
     generation,
-    digest: bundleDigest(anchors),
+    digest: anchorsDigest(anchors),
     anchors,
     tainted,
     floor: change.raiseFloor === true ? generation : ring.joinFloor,

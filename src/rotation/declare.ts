@@ -7,8 +7,9 @@ import { start, type StartParts, type StartRequest } from './start.js';
 import type { Rotation, RotationState } from './types.js';
 import { findForChange, noteEvent, save, scheduleEffects } from './writing.js';
 
-const beforeSwitch: readonly RotationState[] = ['staged', 'trusting', 'canary'];
-const afterSwitch: readonly RotationState[] = ['issuing', 'drained'];
+/** The old authority signs, whichever way the rotation goes. */
+const beforeSwitch: readonly RotationState[] = ['staged', 'trusting', 'canary', 'returning', 'untrusting'];
+const afterSwitch: readonly RotationState[] = ['issuing', 'drained', 'retrusting'];
 const afterRemoval: readonly RotationState[] = ['distrusting', 'cooling'];
 
 /**
@@ -53,6 +54,7 @@ async function turn(
   { actor, state }: { readonly actor: string; readonly state: 'declared' | 'reissuing' | 'cut' },
 ): Promise<Rotation> {
   const domain = parts.facts.domain('emergency');
+  await domain.reload();
   const { ring, oldKey, newKey } = running;
   const { epoch, generation } = (await domain.facts(parts.store.db, { ring, oldKey, newKey, now: 0 })).ring;
   const change: DomainChange = {

@@ -73,6 +73,8 @@ type By = { readonly actor: string; readonly reason: string; readonly fence: Fen
 export async function take(parts: MachineParts, rotation: Rotation, step: Step, by: By): Promise<Rotation | undefined> {
   const { store, clock } = parts;
   const domain = parts.facts.domain(rotation.kind);
+  // What another replica stored may not have been told here; a decision of an earlier epoch is refused as it is applied.
+  if (step.change !== undefined) await domain.reload();
   const prepared = step.change && (await domain.prepare(step.change));
   const taken = await store.write(async (tx) => {
     const now = clock.now().getTime();

@@ -32,6 +32,7 @@ export async function start(parts: StartParts, request: StartRequest, actor: str
   await refuseSecond(parts, request.ring);
   const domain = parts.facts.domain(request.kind);
   const { ring, kind, options } = request;
+  await domain.reload();
   const before = await domain.facts(store.db, { ring, oldKey: '', newKey: '', now: clock.now().getTime() });
   const crossSign = request.crossSign && kind === 'planned';
   const made = await domain.successor(ring, { ...options, crossSign, sameKey: kind === 'reissue' });

@@ -19,7 +19,7 @@ import { loadServingCertificate, type ServingCertificate } from './serving-certi
 import { createStoreProbe } from './store-probe.js';
 
 /** How long open requests may take after SIGTERM. */
-const drainTimeoutMs = 10_000;
+const drainTimeoutMs = 8_000;
 
 export type Service = {
   readonly context: Context;

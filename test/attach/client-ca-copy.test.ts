@@ -12,7 +12,7 @@ import {
   rewriteClientCaCopy,
 } from '../../src/attach/client-ca-copy.js';
 import { type ClusterClient, createClusterClient } from '../../src/attach/client.js';
-import { bundleDigest } from '../../src/ca/bundles.js';
+import { anchorsDigest } from '../../src/ca/x509/manifest.js';
 import type { Bundle } from '../../src/ca/types.js';
 import { newPki, type TestAuthority, type TestPki } from '../rotation/probing/pki.js';
 import { peers } from '../support/peers.js';
@@ -40,7 +40,7 @@ describe.skipIf(peers.openssl === undefined)('copies of a bundle that an API ser
     const bundle = (generation: number, anchors: readonly TestAuthority[]): Bundle => {
       const facts = anchors.flatMap(({ certificates }) => certificates.map((certificate) => certificate.facts));
       const pem = anchors.map((anchor) => anchor.pem).join('');
-      const rest = { ring: 'kubernetes', createdAt: 0, manifest: undefined, digest: bundleDigest(facts) };
+      const rest = { ring: 'kubernetes', createdAt: 0, manifest: undefined, digest: anchorsDigest(facts) };
       return { ...rest, generation, anchors: facts, pem };
     };
     ring = {

@@ -7,7 +7,6 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { makeAuthority } from '../../src/ca/authorities.js';
-import { bundleDigest } from '../../src/ca/bundles.js';
 import { serialNumber } from '../../src/ca/issuing.js';
 import { createDatabaseKeyStore } from '../../src/ca/keys/key-store.js';
 import { bundleManifest, type ManifestContent } from '../../src/ca/manifest.js';
@@ -73,7 +72,7 @@ describe('the text of a manifest', () => {
     const text = bundleManifest(contentOf(anchors, { tainted: ['bb', 'aa'] }));
     expect(text).toBe(bundleManifest(contentOf(anchors, { tainted: ['aa', 'bb'] })));
     expect(text).toBe(
-      `{"kind":"rotunda.dev/v1 BundleManifest","ring":"etcd","generation":2,"digest":"${bundleDigest(anchors)}",` +
+      `{"kind":"rotunda.dev/v1 BundleManifest","ring":"etcd","generation":2,"digest":"${anchorsDigest(anchors)}",` +
         `"anchors":[${anchors
           .map(
             ({ subjectKeyId = '', fingerprint, notAfter }) =>

@@ -65,7 +65,9 @@ describe('consumers', () => {
     const digest = `sha256:${'0'.repeat(64)}`;
     expect(
       await failed('consumer', 'acknowledge', 'kube-scheduler/cp-1', '--ring', 'kubernetes', '--digest', digest),
-    ).toMatch(/error: bundle 1 of the ring kubernetes has the digest sha256:(?!0{64})[0-9a-f]{64} \(conflict\)\nhint: /);
+    ).toMatch(
+      /error: bundle 1 of the ring kubernetes has the digest sha256:(?!0{64})[0-9a-f]{64} \(conflict\)\nhint: /,
+    );
     expect(
       await failed('consumer', 'acknowledge', 'kube-scheduler/cp-1', '--ring', 'kubernetes', '--generation', '7'),
     ).toContain('error: ');

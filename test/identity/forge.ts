@@ -140,5 +140,13 @@ function nameOf(name: string, uids: readonly string[]): x509.Name {
 }
 
 export function bundleOf(ring: string, generation: number, ...anchors: Buffer[]): Bundle {
-  return { ring, generation, digest: '', anchors: anchors.map(readCertificate), pem: '', createdAt: 0, manifest: undefined };
+  return {
+    ring,
+    generation,
+    digest: '',
+    anchors: anchors.map(readCertificate),
+    pem: '',
+    createdAt: 0,
+    manifest: undefined,
+  };
 }

@@ -22,7 +22,7 @@ const live = prepared<{ ski: string; now: number }, { count: number }>(
 
 /** Leaves of an authority that may still be presented: up to one more than `mostCounted`. */
 export async function countLiveLeaves(db: Kysely<Schema>, ski: string, now: number): Promise<number> {
-  return Number((await live.first(db, { ski, now }))?.count ?? 0);
+  return (await live.first(db, { ski, now }))?.count ?? 0;
 }
 
 /** Those of them that last longest. */
@@ -62,8 +62,10 @@ export async function supersedeEarlier(
     .selectFrom('certificates')
     .select('serial')
     .where('profile', '=', profile)
-    .where('serial', '<>', serial)
-    .where('issued_at', '<=', issuedAt)
+    // Two of one moment must not take each other's place: serials are never the same.
+    .where((eb) =>
+      eb.or([eb('issued_at', '<', issuedAt), eb.and([eb('issued_at', '=', issuedAt), eb('serial', '<', serial)])]),
+    )
     .where('not_after', '>', at)
     .where(sql<boolean>`superseded_at is null and revoked_at is null`);
   const held =

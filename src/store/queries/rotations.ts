@@ -66,7 +66,7 @@ export async function appendRotationEvent(
     .executeTakeFirst();
   await db
     .insertInto('rotation_events')
-    .values({ ...event, sequence: Number(last?.sequence ?? 0) + 1 })
+    .values({ ...event, sequence: (last?.sequence ?? 0) + 1 })
     .execute();
 }
 

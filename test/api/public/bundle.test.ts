@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { answerBundle, bundleRepresentation, matchesEtag, type BundleBody } from '../../../src/api/public/bundle.js';
-import { bundleDigest, bundleRow, toBundle } from '../../../src/ca/bundles.js';
+import { bundleRow, toBundle } from '../../../src/ca/bundles.js';
+import { anchorsDigest } from '../../../src/ca/x509/manifest.js';
 import type { Bundle } from '../../../src/ca/types.js';
 import type { CertificateFacts } from '../../../src/ca/x509/types.js';
 import { openStore } from '../../../src/store/index.js';
@@ -38,9 +39,9 @@ describe('the digest of a bundle', () => {
     const expected = createHash('sha256')
       .update(Buffer.concat(sorted.map((anchor) => anchor.der)))
       .digest('hex');
-    expect(bundleDigest(anchors)).toBe(`sha256:${expected}`);
-    expect(bundleDigest(anchors.toReversed())).toBe(`sha256:${expected}`);
-    expect(bundleDigest(anchors.slice(1))).not.toBe(`sha256:${expected}`);
+    expect(anchorsDigest(anchors)).toBe(`sha256:${expected}`);
+    expect(anchorsDigest(anchors.toReversed())).toBe(`sha256:${expected}`);
+    expect(anchorsDigest(anchors.slice(1))).not.toBe(`sha256:${expected}`);
   });
 });
 

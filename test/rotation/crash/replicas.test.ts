@@ -2,6 +2,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 
 import type { Fence } from '../../../src/rotation/machine.js';
 import { createLease, holds } from '../../../src/store/lease.js';
+import type { openStore as OpenStore } from '../../../src/store/index.js';
 import type { Store } from '../../../src/store/types.js';
 import { issue, leafOrder } from '../../ca/support.js';
 import { describeWithPeer } from '../../support/peers.js';
@@ -13,7 +14,7 @@ import { dayMs, minuteMs, movedClock, type Rig, startRig } from '../support.js';
 const late = vi.hoisted(() => ({ isOn: false, waiting: [] as (() => void)[] }));
 
 vi.mock('../../../src/store/index.js', async (original) => {
-  const { openStore } = await original<typeof import('../../../src/store/index.js')>();
+  const { openStore } = await original<{ openStore: typeof OpenStore }>();
   return {
     openStore: async (options: Parameters<typeof openStore>[0]): Promise<Store> => {
       const store = await openStore(options);

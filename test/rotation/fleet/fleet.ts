@@ -22,7 +22,7 @@ export async function startFleet(mesh: Mesh, size: number, state: () => string):
   for (let i = 1; i <= size; i += 1) peers.push(await startPeer(mesh, `m${String(i)}`));
   const failures: Failure[] = [];
   let count = 0;
-  let stopped = false;
+  const life = { stopped: false };
   const shake = async (from: Peer, to: Peer): Promise<void> => {
     const during = state();
     try {
@@ -42,7 +42,7 @@ export async function startFleet(mesh: Mesh, size: number, state: () => string):
     );
   };
   const going = (async () => {
-    for (let i = 0; !stopped; i = (i + 7) % edges.length) {
+    for (let i = 0; !life.stopped; i = (i + 7) % edges.length) {
       const edge = edges[i];
       if (edge !== undefined) await shake(...edge);
       await sleep(3);
@@ -55,7 +55,7 @@ export async function startFleet(mesh: Mesh, size: number, state: () => string):
     handshakes: () => count,
     tend: () => tend(mesh, peers),
     stop: async () => {
-      stopped = true;
+      life.stopped = true;
       await going;
       await Promise.all(peers.map((peer) => peer.close()));
     },

@@ -1,4 +1,4 @@
-import { type KeyObject, randomUUID, X509Certificate } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
@@ -68,7 +68,7 @@ export async function issueFor({ context, ring, cluster }: Mesh, name: string): 
       serial,
       ski,
       chainPem: issued.chainPem,
-      keyPem: keyPem(key.privateKey as KeyObject),
+      keyPem: keyPem(key.privateKey),
       fingerprint: issued.fingerprint,
     };
   }

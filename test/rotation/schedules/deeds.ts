@@ -5,7 +5,7 @@ import { ask, authenticate, collect, join, messageOf, send } from './calls.js';
 import { handshake, vouch } from './evidence.js';
 import { deliver, type Held, install, type Peer, reload, restart, restore, snapshot } from './peer.js';
 import type { Verb, Word } from './words.js';
-import { currentBundle, nowOf, rotationOf, startRotation, tick, unlessRefused, type World } from './world.js';
+import { currentBundle, nowOf, startRotation, tick, unlessRefused, type World } from './world.js';
 
 const minuteMs = 60_000;
 /** A caller that looked away for a while, a lease that runs out, the life of a leaf. */

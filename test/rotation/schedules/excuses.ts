@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { type X509Certificate } from 'node:crypto';
 
 import { readCertificate } from '../../../src/ca/x509/certificate.js';
 import type { Rotation } from '../../../src/rotation/types.js';

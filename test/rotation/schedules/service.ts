@@ -27,7 +27,7 @@ export type Service = {
   readonly outside: Outside;
   /** Of the present process. */
   context(): Context;
-  rig(): Rig;
+  readonly rig: () => Rig;
   serving(): ServingCertificate;
   faults(): Faults;
   /** What its timers do: says which bundles it goes by, looks at requests that wait, steps, does what steps left to do. */
