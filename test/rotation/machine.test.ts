@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 
 import type { LeafOrder } from '../../src/ca/types.js';
 import type { Rotation } from '../../src/rotation/types.js';
 import { intend, leafOrder } from '../ca/support.js';
+import { describeWithPeer, requirePeer } from '../support/peers.js';
 import { describeEachDatabase } from '../support/stores.js';
 import { admin, dayMs, minuteMs, type Rig, type RigOptions, startRig } from './support.js';
 
@@ -277,7 +279,7 @@ describeEachDatabase('a rotation', (newDatabase) => {
   });
 });
 
-describe('the manifest of a bundle', () => {
+describeWithPeer('openssl', 'the manifest of a bundle', () => {
   it('is signed by the authority that consumers know from before, so that openssl verifies it', async () => {
     const rig = await startRig();
     try {
@@ -288,14 +290,13 @@ describe('the manifest of a bundle', () => {
       const { manifest } = rig.context.ca.bundle(ring);
       const { text, signature, signedBy } = manifest ?? { text: '', signature: '', signedBy: '' };
       expect(signedBy).toBe(before?.subjectKeyId);
-      const { writeFileSync } = await import('node:fs');
       const directory = rig.context.config.dataDir;
       writeFileSync(`${directory}/manifest.json`, text);
       writeFileSync(`${directory}/manifest.sig`, Buffer.from(signature, 'base64'));
       const key = new X509Certificate(before?.der ?? Buffer.alloc(0)).publicKey.export({ format: 'pem', type: 'spki' });
       writeFileSync(`${directory}/anchor.pub`, key);
       const args = ['dgst', '-sha256', '-verify', 'anchor.pub', '-signature', 'manifest.sig', 'manifest.json'];
-      expect(execFileSync('openssl', args, { cwd: directory, encoding: 'utf8' })).toContain('Verified OK');
+      expect(execFileSync(requirePeer('openssl'), args, { cwd: directory, encoding: 'utf8' })).toContain('Verified OK');
     } finally {
       await rig.close();
     }

@@ -18,10 +18,6 @@ export function checkConsumerName(text: string): Checked {
     : { problem: 'must have no control characters, and neither "/" nor blanks at its ends' };
 }
 
-export function checkClass(text: string): Checked {
-  return classPattern.test(text) ? { value: text } : { problem: 'must be a lower-case label, such as kubelet' };
-}
-
 /** The class and the rest of a consumer's name. */
 export function partsOf(name: string): { readonly class: string; readonly own: string } {
   const at = name.indexOf('/');

@@ -28,21 +28,6 @@ export async function changeAuthority(
   await db.updateTable('authorities').set(change).where('ski', '=', ski).execute();
 }
 
-/** Signs an older bundle, which had no manifest. */
-export async function signBundle(
-  db: Transaction<Schema>,
-  bundle: { readonly ring: string; readonly generation: number },
-  manifest: { readonly manifest: string; readonly signature: string; readonly signed_by: string },
-): Promise<void> {
-  await db
-    .updateTable('bundles')
-    .set(manifest)
-    .where('ring', '=', bundle.ring)
-    .where('generation', '=', bundle.generation)
-    .where('manifest', 'is', null)
-    .execute();
-}
-
 /** Everything that an authority is, as the database has it. */
 export function findAuthority(db: Kysely<Schema>, ski: string) {
   return db.selectFrom('authorities').selectAll().where('ski', '=', ski).executeTakeFirst();

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { inProcess } from '../../cli/rotunda.js';
+import { describeWithPeer, requirePeer } from '../../support/peers.js';
 import { startTestService, type TestClient, type TestService } from '../../support/service.js';
 import { csrFor, nodeCsr, nodeToken, problem } from './service.js';
 
@@ -56,9 +57,13 @@ function ariName(x509: X509Certificate): string {
   try {
     const file = path.join(directory, 'leaf.pem');
     writeFileSync(file, x509.toString());
-    const text = execFileSync('openssl', ['x509', '-in', file, '-noout', '-serial', '-ext', 'authorityKeyIdentifier'], {
-      encoding: 'utf8',
-    });
+    const text = execFileSync(
+      requirePeer('openssl'),
+      ['x509', '-in', file, '-noout', '-serial', '-ext', 'authorityKeyIdentifier'],
+      {
+        encoding: 'utf8',
+      },
+    );
     const aki = /([0-9A-F]{2}(:[0-9A-F]{2}){19})/.exec(text)?.[1]?.replaceAll(':', '') ?? '';
     const number = /serial=([0-9A-F]+)/.exec(text)?.[1] ?? '';
     return [aki, number].map((hex) => Buffer.from(hex, 'hex').toString('base64url')).join('.');
@@ -67,7 +72,7 @@ function ariName(x509: X509Certificate): string {
   }
 }
 
-describe('renewal-info', () => {
+describeWithPeer('openssl', 'renewal-info', () => {
   it('tells anybody the window of a certificate, within its life, and when to ask again', async () => {
     const answer = await anybody.send('GET', `/pki/v1/renewal-info/${ariName(certificate)}`);
     expect(answer.status).toBe(200);
