@@ -105,11 +105,15 @@ describe('consumers', () => {
     ).toMatchObject({ quarantined: true });
     expect(await ok('consumer', 'list', '--state', 'quarantined', '-o', 'name')).toBe('consumer/kubelet/w1\n');
     expect(await failed('consumer', 'unquarantine', 'kubelet/w1')).toContain('has not shown since it was quarantined');
-    await ok('consumer', 'acknowledge', 'kubelet/w1', '--ring', 'kubernetes');
+    const restarted = ['--evidence', 'restart', '--delivered-at', ago(120), '--started-at', ago(60)];
+    await ok('consumer', 'acknowledge', 'kubelet/w1', '--ring', 'kubernetes', ...restarted);
     expect(await ok('consumer', 'unquarantine', 'kubelet/w1')).toContain('live');
     expect(await failed('consumer', 'quarantine', 'kubelet/w1')).toContain("required option '--reason <text>'");
   });
 });
+
+/** Seconds ago, as times are given. */
+const ago = (seconds: number): string => new Date(Date.now() - seconds * 1000).toISOString();
 
 describe('attestations', () => {
   const create = ['attestation', 'create', '--ring', 'kubernetes', '--reason', 'looked'];
@@ -130,7 +134,7 @@ describe('attestations', () => {
 
   it('that will not do are refused with what would', async () => {
     expect(await failed(...create, '--class', 'kubelet', '--statement', 'loaded', '--generation', '1')).toMatch(
-      /needs self-report[\s\S]*hint: /,
+      /needs restart[\s\S]*hint: /,
     );
     expect(await failed(...create, '--class', 'pod', '--statement', 'absent', '--ttl', '400d')).toContain(
       '365 days at most',

@@ -193,7 +193,7 @@ describe('who may do what', () => {
     expect(
       authorize({ ...person('system:rotunda'), kind: 'internal', roles: [] }, native('update', 'rings')).allowed,
     ).toBe(true);
-    expect(Object.keys(rules)).toHaveLength(11);
+    expect(Object.keys(rules)).toHaveLength(12);
   });
 
   test('an API server lets its users through to requests, and to nothing beside', () => {

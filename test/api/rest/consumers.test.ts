@@ -53,7 +53,12 @@ const bundle = async (ring: string): Promise<{ generation: number; digest: strin
 const heartbeat = async (change: object = {}): Promise<object> => ({
   process: { id: 'boot-1', startedAt: new Date(Date.now() - 60_000).toISOString() },
   reportedAt: new Date().toISOString(),
-  rings: [{ ring: 'kubernetes', loaded: await bundle('kubernetes') }],
+  rings: [
+    {
+      ...{ ring: 'kubernetes', loaded: await bundle('kubernetes') },
+      delivered: { ...(await bundle('kubernetes')), at: new Date(Date.now() - 120_000).toISOString() },
+    },
+  ],
   ...change,
 });
 
@@ -71,7 +76,7 @@ describe('consumers', () => {
         consumer: {
           process: { id: 'boot-1' },
           leaseSeconds: 900,
-          rings: [{ ring: 'kubernetes', loaded: 1, current: 1, evidence: 'self-report', counts: true, joiner: false }],
+          rings: [{ ring: 'kubernetes', loaded: 1, current: 1, evidence: 'restart', counts: true, joiner: false }],
         },
       },
     ]);

@@ -78,7 +78,7 @@ describeEachStore('attestations', (open) => {
     await consumers.register({ name: 'kubelet/w' }, operator);
     await expect(
       consumers.attest(draft({ class: 'kubelet', statement: 'loaded', generation: 1 }), operator),
-    ).rejects.toEqual(code('invalid', 'self-report'));
+    ).rejects.toEqual(code('invalid', 'restart'));
     await expect(
       consumers.attest(draft({ consumer: 'kubelet/w', statement: 'loaded', generation: 1 }), operator),
     ).rejects.toEqual(code('invalid'));

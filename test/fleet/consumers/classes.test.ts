@@ -37,7 +37,7 @@ describe('built-in classes', () => {
         'kube-apiserver': 'self-report',
         'kube-controller-manager': 'restart',
         'kube-scheduler': 'self-report',
-        kubelet: 'self-report',
+        kubelet: 'restart',
         pod: 'attestation',
         kubeconfig: 'attestation',
       },
@@ -45,7 +45,7 @@ describe('built-in classes', () => {
     ['peer', { rotunda: 'in-process', 'etcd-member': 'restart' }],
     ['etcd-server', { rotunda: 'in-process', 'kube-apiserver': 'restart', 'etcd-client': 'self-report' }],
     ['etcd-client', { rotunda: 'in-process', 'etcd-member': 'restart' }],
-    ['front-proxy', { rotunda: 'in-process', 'kube-apiserver': 'canary-probe', 'extension-apiserver': 'self-report' }],
+    ['front-proxy', { rotunda: 'in-process', 'kube-apiserver': 'self-report', 'extension-apiserver': 'self-report' }],
     ['rotunda', { rotunda: 'in-process' }],
   ])('verify the ring %s with what they need', (ring, expected) => {
     expect(minimums(split, ring)).toEqual(expected);
@@ -57,7 +57,7 @@ describe('built-in classes', () => {
       'kube-apiserver': 'canary-probe',
       'kube-controller-manager': 'restart',
       'kube-scheduler': 'self-report',
-      kubelet: 'self-report',
+      kubelet: 'restart',
       pod: 'attestation',
       kubeconfig: 'attestation',
       'extension-apiserver': 'self-report',
@@ -67,7 +67,8 @@ describe('built-in classes', () => {
 
   it('take stronger evidence for weaker, and no probe for a file that no probe shows', () => {
     const accepted = (ring: string, name: string) => verifyingIn(topology, ring, name).accepted;
-    expect(accepted('kubernetes', 'kubelet')).toEqual([
+    expect(accepted('kubernetes', 'kubelet')).toEqual(['restart', 'reverse-handshake', 'in-process']);
+    expect(accepted('kubernetes', 'kube-scheduler')).toEqual([
       'self-report',
       'restart',
       'canary-probe',

@@ -29,7 +29,7 @@ describeEachStore('consumers', (open) => {
       registeredBy: 'olga',
       rings: [
         { ring: 'etcd', verifies: true, minimum: 'restart', loaded: 0, counts: false, current: 1 },
-        { ring: 'front-proxy', minimum: 'canary-probe' },
+        { ring: 'front-proxy', minimum: 'self-report' },
         { ring: 'kubernetes', minimum: 'canary-probe' },
       ],
     });
@@ -232,8 +232,9 @@ describeEachStore('what consumers report', (open) => {
     const beat = (at: number, id: string, startedAt: number, loaded: typeof first | undefined) => {
       clock.set(Math.max(clock.now().getTime(), at));
       const rings = [{ ring: 'kubernetes', ...(loaded && { loaded }) }];
-      return consumers.heartbeat('kubelet/w', report(at, rings, { process: { id, startedAt } }), node);
+      return consumers.heartbeat('kube-scheduler/w', report(at, rings, { process: { id, startedAt } }), node);
     };
+    await consumers.register({ name: 'kube-scheduler/w', node: 'w' }, operator);
     await beat(start, 'a', start - 1000, second);
     expect((await beat(start + 1000, 'a', start - 1000, first)).consumer.rings).toMatchObject([{ loaded: 1 }]);
     expect((await beat(start + 500, 'a', start - 1000, second)).outcome).toBe('late');

@@ -61,7 +61,9 @@ describeEachStore('quarantine', (open) => {
       const loaded = await claim('kubernetes', generation);
       return consumers.heartbeat(
         name,
-        report(at, [{ ring: 'kubernetes', loaded }], { process: { id: 'p', startedAt: start - 1 } }),
+        report(at, [{ ring: 'kubernetes', loaded, delivered: { ...loaded, at: start - 2 } }], {
+          process: { id: 'p', startedAt: start - 1 },
+        }),
         node,
       );
     };

@@ -116,6 +116,8 @@ async function turn(process: Process, outside: Outside): Promise<number> {
   const fence = (): Promise<boolean> => Promise.resolve(true);
   let all = 0;
   for (let round = 0; round < mostRounds; round += 1) {
+    // Nobody here keeps a copy of the bundle.
+    for (const { id } of await context.rotations.running()) context.copies.set(id, []);
     const steps = await context.rotations.step(fence);
     all += steps;
     await performEffects(context, handlersOf(context, serving, outside), fence);
