@@ -11,6 +11,8 @@ import { endConsumer } from '../store/queries/replicas.js';
  * nothing meanwhile, for the ledger refuses a decision of an earlier epoch.
  */
 const goneAfterMs = 60_000;
+/** The same is said again this often. */
+const againAfterMs = 15_000;
 
 export type Replica = {
   /** Says which bundles this process goes by. */
@@ -30,9 +32,14 @@ export function createReplica(context: Context): Replica {
   const startedAt = clock.now().getTime();
   const process = { id: randomUUID(), startedAt };
   const rings = ringsOfClass(config.topology, 'rotunda') ?? [];
+  let said: { readonly at: number; readonly generations: string } | undefined;
   return {
     report: async () => {
-      const expiresAt = clock.now().getTime() + goneAfterMs;
+      const now = clock.now().getTime();
+      const generations = rings.map(({ ring }) => ca.bundle(ring).generation).join();
+      const age = said?.generations === generations ? now - said.at : undefined;
+      if (age !== undefined && age >= 0 && age < againAfterMs) return;
+      const expiresAt = now + goneAfterMs;
       await store.write((tx) =>
         consumers.registerJoiner(tx, {
           class: 'rotunda',
@@ -49,6 +56,7 @@ export function createReplica(context: Context): Replica {
         const { generation } = ca.bundle(ring);
         await consumers.prove(undefined, { consumer, ring, generation, evidence: 'in-process', process, clean: true });
       }
+      said = { at: now, generations };
     },
     leave: async () => {
       const expiresAt = clock.now().getTime();

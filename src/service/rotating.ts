@@ -56,6 +56,8 @@ export function startRotating(context: Context, replica: Replica, chores: Rotati
       });
     return running;
   };
+  // Who looks at the first plan finds this replica there.
+  void run();
   const timer = setInterval(() => void run(), intervalMs);
   timer.unref();
   const unfollow = ca.onChange(() => {
