@@ -56,7 +56,10 @@ describeEachStore('the inventory', (open) => {
     expect(await serials(store, { expiresBefore: 100 })).toEqual([a.serial]);
     expect(await serials(store, { expiresAfter: 100 })).toEqual([b.serial]);
     const [found] = (await searchCertificates(store.db, { limit: 1, node: 'n1' })).items;
-    expect(found?.row).toEqual({ ...a, superseded_at: null, superseded_by: null });
+    expect(found?.row).toEqual({
+      ...{ ...a, renew_from: null, renew_until: null },
+      ...{ superseded_at: null, superseded_by: null },
+    });
     expect(found?.names).toHaveLength(91);
   });
 

@@ -130,7 +130,7 @@ describeEachDatabase('rotations over REST', (newDatabase) => {
   });
 
   it('are one at a time for a ring, which names them too', async () => {
-    const { id } = (await post('', { ring })).json<Rotation>();
+    const { id } = (await post('', { ring, policy: 'manual' })).json<Rotation>();
     for (const dryRun of [false, true]) {
       const second = await post('', { ring, dryRun });
       expect([second.status, problem(second).code]).toEqual([409, 'conflict']);
