@@ -16,6 +16,7 @@ import type { Config } from './config/types.js';
 import { createRequests } from './csr/requests.js';
 import type { Requests } from './csr/types.js';
 import { sameKeyMinimums } from './fleet/consumers/classes.js';
+import { endpointsToAsk } from './rotation/probing/consumers.js';
 import { createConsumers } from './fleet/consumers/consumers.js';
 import { readVerifiers } from './fleet/consumers/facts.js';
 import type { Consumers } from './fleet/consumers/types.js';
@@ -190,14 +191,23 @@ function rotationsOf(
     },
     facts: {
       domain: (kind) => (kind === 'keys' ? keySetDomain : domain),
-      verifiers: (db, { kind, ...asked }) =>
-        readVerifiers(db, { ...asked, topology, ...(kind === 'reissue' && { minimumByClass: sameKeyMinimums }) }),
+      verifiers: (db, { kind, state, ...asked }) =>
+        readVerifiers(db, { ...asked, topology, ...(showsNoKey(kind, state) && { minimumByClass: sameKeyMinimums }) }),
+      endpoints: (db, asked) => endpointsToAsk(db, { ...asked, topology }),
       copies: ({ id, state }) => copies.get(id) ?? unreadCopies(state),
       window: (ring, now) => windows(ring).at(now),
       timing: (ring) => ringRotation(rotation, ring).timing,
       pinnedRing: topology.kubernetesServer,
     },
   });
+}
+
+/**
+ * No canary shows what is asked then: which certificate of one key is there, or that an authority is gone whose key must
+ * not sign even a canary any more.
+ */
+function showsNoKey(kind: Rotation['kind'], state: Rotation['state']): boolean {
+  return kind === 'reissue' || (kind === 'emergency' && (state === 'cut' || state === 'recovering'));
 }
 
 /** Before they were read back for the first time nobody knows what they hold. */

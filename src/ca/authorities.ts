@@ -145,13 +145,15 @@ export function toAuthorityCertificate(row: AuthorityCertificateRow): AuthorityC
   return Object.freeze({ kind: row.kind, facts, pem: encodePem('CERTIFICATE', facts.der) });
 }
 
+/** What this authority issued to itself and was not withdrawn, oldest first. */
+export function ownCertificates({ certificates }: Authority): readonly CertificateFacts[] {
+  return certificates.filter(({ kind }) => kind === 'self-signed' || kind === 'reissued').map(({ facts }) => facts);
+}
+
 /** The certificate that leaves chain to: the newest that this authority issued to itself. */
 export function issuingCertificate(authority: Authority): CertificateFacts {
-  const own = authority.certificates.filter(
-    (certificate) => certificate.kind === 'self-signed' || certificate.kind === 'reissued',
-  );
-  const newest = own.at(-1);
+  const newest = ownCertificates(authority).at(-1);
   if (newest === undefined)
     throw new RotundaError('internal', `the authority ${authority.ski} has no certificate of its own`);
-  return newest.facts;
+  return newest;
 }

@@ -1,12 +1,13 @@
 import { RotundaError } from '../errors.js';
 import type { DomainChange, PreparedChange } from '../rotation/domain.js';
 import { insertBundle, type NewBundleRow } from '../store/queries/bundles.js';
-import { changeAuthority, changeRing, ringChanges } from '../store/queries/ring-changes.js';
+import { changeAuthority, changeRing, ringChanges, withdrawNewest } from '../store/queries/ring-changes.js';
 import type { WriteTx } from '../store/types.js';
 import { bundleRow } from './bundles.js';
 import { anchorsDigest } from './x509/manifest.js';
 import { bundleManifest } from './manifest.js';
 import { openKey, type TrustDomainOptions } from './authority-keys.js';
+import { ownCertificates } from './authorities.js';
 import type { Authority, Ring } from './types.js';
 import type { CertificateFacts } from './x509/types.js';
 
@@ -54,9 +55,11 @@ export async function prepareChange(options: TrustDomainOptions, change: DomainC
 async function newBundle(options: TrustDomainOptions, ring: Ring, change: DomainChange): Promise<NewBundleRow> {
   const { ca, clock } = options;
   const authorities = (change.anchors ?? []).map((ski) => authorityOf(ca.authorities(ring.name), ski));
-  const anchors = authorities.flatMap((authority) => anchorsOf(authority, change));
   const previous = ca.bundle(ring.name);
   const now = clock.now().getTime();
+  const published = new Set(previous.anchors.map(({ fingerprint }) => fingerprint));
+  const anchors = authorities.flatMap((authority) => anchorsOf(authority, change, published));
+  refuseExpired(anchors, published, now);
   const generation = previous.generation + 1;
   const tainted = authorities.filter((a) => a.tainted || change.taint === a.ski).map(({ ski }) => ski);
   const signer = tainted.includes(ring.active.ski)
@@ -80,12 +83,28 @@ async function newBundle(options: TrustDomainOptions, ring: Ring, change: Domain
   return { ...row, manifest: text, signature, signed_by: signer.ski };
 }
 
-/** What of an authority is published: the certificates that it issued to itself. */
-function anchorsOf(authority: Authority, change: DomainChange): readonly CertificateFacts[] {
-  const own = authority.certificates.filter(({ kind }) => kind === 'self-signed' || kind === 'reissued');
-  const some =
-    change.certificates === undefined ? own : change.certificates === 'newest' ? own.slice(-1) : own.slice(0, -1);
-  return some.map(({ facts }) => facts);
+/** What of an authority is published: some of the certificates that it issued to itself. */
+function anchorsOf(
+  authority: Authority,
+  { certificates }: DomainChange,
+  published: ReadonlySet<string>,
+): readonly CertificateFacts[] {
+  const own = ownCertificates(authority);
+  if (certificates === 'newest') return own.slice(-1);
+  if (certificates === 'both') return own.slice(-2);
+  if (certificates === 'previous') return own.slice(-2, -1);
+  // An earlier certificate of the same key was taken out for good: it may have expired since.
+  const present = own.filter(({ fingerprint }) => published.has(fingerprint));
+  return present.length > 0 ? present : own.slice(-1);
+}
+
+/** Nothing is put back into a bundle that is good for nothing. Throws RotundaError 'conflict'. */
+function refuseExpired(anchors: readonly CertificateFacts[], published: ReadonlySet<string>, now: number): void {
+  const expired = anchors.find(({ fingerprint, notAfter }) => !published.has(fingerprint) && notAfter <= now);
+  if (expired === undefined && anchors.length > 0) return;
+  throw new RotundaError('conflict', 'there is no certificate to go back to that has not expired', {
+    hint: 'let the rotation go on',
+  });
 }
 
 function authorityOf(authorities: readonly Authority[], ski: string): Authority {
@@ -104,6 +123,7 @@ function crossOf(authorities: readonly Authority[], { cross }: DomainChange): st
 
 async function changeAuthorities({ db }: WriteTx, change: DomainChange): Promise<void> {
   for (const [ski, state] of Object.entries(change.states ?? {})) await changeAuthority(db, ski, { state });
+  if (change.withdraw !== undefined) await withdrawNewest(db, change.withdraw);
   if (change.taint !== undefined) await changeAuthority(db, change.taint, { tainted: 1 });
   if (change.seal !== undefined) await changeAuthority(db, change.seal, { sealed: 1 });
   if (change.unseal !== undefined) await changeAuthority(db, change.unseal, { sealed: 0 });

@@ -28,7 +28,7 @@ export type Authority = {
 };
 
 export type AuthorityCertificate = {
-  readonly kind: 'self-signed' | 'reissued' | 'cross-signed' | 'subordinate';
+  readonly kind: 'self-signed' | 'reissued' | 'withdrawn' | 'cross-signed' | 'subordinate';
   readonly facts: CertificateFacts;
   readonly pem: string;
 };

@@ -4,59 +4,49 @@ import type { DomainChange } from './domain.js';
 import type { MachineParts } from './machine.js';
 import { toRotation } from './rows.js';
 import { start, type StartParts, type StartRequest } from './start.js';
-import type { Rotation, RotationState } from './types.js';
+import { takeoverOf, type Turned } from './takeover.js';
+import type { Facts, Rotation } from './types.js';
 import { findForChange, noteEvent, save, scheduleEffects } from './writing.js';
 
-/** The old authority signs, whichever way the rotation goes. */
-const beforeSwitch: readonly RotationState[] = ['staged', 'trusting', 'canary', 'returning', 'untrusting'];
-const afterSwitch: readonly RotationState[] = ['issuing', 'drained', 'retrusting'];
-const afterRemoval: readonly RotationState[] = ['distrusting', 'cooling'];
-
 /**
- * The key of the ring's old authority may be somebody else's too: it is tainted for ever, and nothing is signed with it
- * from this moment on. A rotation that runs already is turned into the emergency's, with the successor that it has made;
- * otherwise one is started. Throws 'conflict' where neither is possible.
+ * The key of one of the ring's authorities may be somebody else's too: it is tainted for ever, and nothing is signed with
+ * it from this moment on. A rotation that runs already is turned into the emergency's where its other authority can take
+ * over; otherwise it ends, and the emergency makes an authority of its own. Throws 'conflict' where neither is possible,
+ * 'invalid' where it is not said which of two keys is meant.
  */
 export async function declare(parts: StartParts, request: StartRequest, actor: string): Promise<Rotation> {
-  const row = (await listRunningRotations(parts.store.db)).find(({ ring }) => ring === request.ring);
-  if (row === undefined) return start(parts, request, actor);
+  const { ring, compromised } = request;
+  const row = (await listRunningRotations(parts.store.db)).find((running) => running.ring === ring);
+  const now = await ringNow(parts, ring);
+  if (row === undefined) {
+    takeoverOf(undefined, now, compromised);
+    return start(parts, request, actor);
+  }
   const running = toRotation(row);
-  return turn(parts, running, request, { actor, state: stateOnTakeover(running) });
+  const takeover = takeoverOf(running, now, compromised);
+  return takeover.kind === 'turn'
+    ? turn(parts, { running, takeover, now }, request, actor)
+    : start(parts, request, actor, { rotation: running, ...takeover });
 }
 
-/** How far an emergency is that takes this rotation over. Throws 'conflict' where it cannot. */
-export function stateOnTakeover(running: Rotation): 'declared' | 'reissuing' | 'cut' {
-  const state = running.kind === 'planned' ? stateFor(running.state) : undefined;
-  if (state !== undefined) return state;
-  throw new RotundaError(
-    'conflict',
-    `the rotation ${running.id} (${running.kind}, ${running.state}) cannot be turned into an emergency`,
-    {
-      hint:
-        running.kind === 'emergency'
-          ? 'it is one already; a third key is for when this one is over'
-          : 'let it come to its end, then declare the emergency',
-    },
-  );
+/** What a ring signs with and publishes, as the database has it. Throws RotundaError 'not-found'. */
+async function ringNow(parts: MachineParts, ring: string): Promise<Facts['ring']> {
+  const domain = parts.facts.domain('emergency');
+  await domain.reload();
+  return (await domain.facts(parts.store.db, { ring, oldKey: '', newKey: '', now: 0 })).ring;
 }
 
-/** How far the emergency is when it begins: what the rotation has done need not be done again. */
-function stateFor(state: RotationState): 'declared' | 'reissuing' | 'cut' | undefined {
-  if (beforeSwitch.includes(state)) return 'declared';
-  if (afterSwitch.includes(state)) return 'reissuing';
-  return afterRemoval.includes(state) ? 'cut' : undefined;
-}
+type Turning = { readonly running: Rotation; readonly takeover: Turned; readonly now: Facts['ring'] };
 
 async function turn(
   parts: MachineParts,
-  running: Rotation,
+  { running, takeover, now: { epoch, generation } }: Turning,
   request: StartRequest,
-  { actor, state }: { readonly actor: string; readonly state: 'declared' | 'reissuing' | 'cut' },
+  actor: string,
 ): Promise<Rotation> {
   const domain = parts.facts.domain('emergency');
-  await domain.reload();
-  const { ring, oldKey, newKey } = running;
-  const { epoch, generation } = (await domain.facts(parts.store.db, { ring, oldKey, newKey, now: 0 })).ring;
+  const { ring } = running;
+  const { state, oldKey, newKey } = takeover;
   const change: DomainChange = {
     ...{ ring, epoch, taint: oldKey, cross: 'none', frozen: state === 'declared', joinsHeld: state !== 'cut' },
     ...(state === 'cut' ? { destroy: oldKey } : {}),
@@ -66,15 +56,18 @@ async function turn(
     const now = parts.clock.now().getTime();
     const current = await findForChange(tx, running);
     if (current === undefined || !(await prepared.apply(tx, now))) return undefined;
+    // What the other way round was done says nothing any more.
+    const marks = oldKey === current.oldKey ? current.marks : {};
     const next: Rotation = {
       ...current,
       ...{ kind: 'emergency', state, version: current.version + 1, epoch: epoch + 1, paused: false, back: false },
-      ...{ crossSigned: false, advanced: undefined, options: { ...current.options, ...request.options } },
-      ...{ marks: { ...current.marks, [state]: { at: now, generation } }, stateSince: now, reason: request.reason },
+      ...{ policy: 'automatic', crossSigned: false, advanced: undefined, disagreement: undefined, oldKey, newKey },
+      ...{ options: { ...current.options, ...request.options }, reason: request.reason },
+      ...{ marks: { ...marks, [state]: { at: now, generation } }, stateSince: now },
     };
     await save(tx, next, current.version);
     await scheduleEffects(tx, next, ['own-certificates', 'published-objects', 'renewals', 'notify'], now);
-    const detail = { verb: 'declare', reason: request.reason };
+    const detail = { verb: 'declare', reason: request.reason, compromised: oldKey };
     await noteEvent(parts, tx, { rotation: next, kind: 'operator', from: current.state, at: now, actor, detail });
     return next;
   });

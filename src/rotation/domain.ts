@@ -12,8 +12,13 @@ export type DomainChange = {
   readonly epoch: number;
   /** What is published from now on, by authority; the present bundle when left out. */
   readonly anchors?: readonly string[];
-  /** Of an authority with several certificates of its own: the newest alone, or all but that; all when left out. */
-  readonly certificates?: 'newest' | 'earlier';
+  /**
+   * Which of the certificates that an authority issued to itself are published: its newest, the one before that, or these
+   * two. When left out, what the present bundle has of it, or the newest where that has none.
+   */
+  readonly certificates?: 'newest' | 'previous' | 'both';
+  /** The newest certificate of this authority is not used any more, and never again. */
+  readonly withdraw?: string;
   readonly signer?: string;
   readonly frozen?: boolean;
   /** Joiners that state a generation must hold the one that is published here. */

@@ -22,8 +22,12 @@ export type FactPorts = {
   readonly domain: (kind: Rotation['kind']) => TrustDomain;
   readonly verifiers: (
     db: Kysely<Schema>,
-    asked: { readonly ring: string; readonly now: number; readonly kind: Rotation['kind'] },
+    asked: Pick<Rotation, 'ring' | 'kind' | 'state'> & { readonly now: number },
   ) => Promise<{ readonly verifiers: readonly VerifierFact[]; readonly classes: readonly VerifierClassFact[] }>;
+  readonly endpoints: (
+    db: Kysely<Schema>,
+    asked: { readonly ring: string; readonly now: number },
+  ) => Promise<Facts['endpoints']>;
   /** As last read back; looking anew is I/O and done before. */
   readonly copies: (rotation: Rotation) => readonly CopyFact[];
   readonly window: (ring: string, now: number) => Facts['window'];
@@ -36,7 +40,7 @@ export type FactPorts = {
 export async function readFacts(ports: FactPorts, db: Kysely<Schema>, rotation: Rotation, now: number): Promise<Facts> {
   const { ring, oldKey, newKey } = rotation;
   const domain = await ports.domain(rotation.kind).facts(db, { ring, oldKey, newKey, now });
-  const { verifiers, classes } = await ports.verifiers(db, { ring, now, kind: rotation.kind });
+  const { verifiers, classes } = await ports.verifiers(db, { ring, now, kind: rotation.kind, state: rotation.state });
   const others = (await listRunningRotations(db)).filter((row) => row.id !== rotation.id);
   const restarting = others.find((row) => restartPhases.includes(row.state as RotationState));
   return {
@@ -45,6 +49,7 @@ export async function readFacts(ports: FactPorts, db: Kysely<Schema>, rotation: 
     verifiers,
     classes,
     probes: await listProbes(db, ring),
+    endpoints: await ports.endpoints(db, { ring, now }),
     copies: ports.copies(rotation),
     pins: await pinsOf(ports, db, rotation, now),
     window: ports.window(ring, now),

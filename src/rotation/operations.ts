@@ -1,4 +1,4 @@
-import { RotundaError } from '../errors.js';
+import { invalid, RotundaError } from '../errors.js';
 import { findRotation } from '../store/queries/rotations.js';
 import type { WriteTx } from '../store/types.js';
 import { readFacts } from './facts.js';
@@ -6,7 +6,7 @@ import { type MachineParts, take } from './machine.js';
 import { disagreement } from './position.js';
 import { isOver, rollBack } from './reducer.js';
 import { toRotation } from './rows.js';
-import type { Rotation } from './types.js';
+import type { Rotation, RotationState } from './types.js';
 import { findForChange, noteEvent, save } from './writing.js';
 
 /** Who tells the machine something, and why. */
@@ -43,9 +43,38 @@ export async function resume(parts: MachineParts, id: string, order: Order): Pro
   return change(parts, id, 'resume', order, (rotation) => ({ ...rotation, paused: false, disagreement: undefined }));
 }
 
-/** Allows the present state to be left, where a person has to say so. The gates stay as they are. */
-export function advance(parts: MachineParts, id: string, order: Order): Promise<Rotation> {
-  return change(parts, id, 'advance', order, (rotation) => ({ ...rotation, advanced: rotation.state }));
+/**
+ * Allows the present state to be left, where a person has to say so. No gate opens by it but in an emergency, whose
+ * deadline or stragglers are not waited for any more: that has to be confirmed with the name of the ring. Throws 'invalid'.
+ */
+export function advance(
+  parts: MachineParts,
+  id: string,
+  order: Order & { readonly confirm?: string | undefined },
+): Promise<Rotation> {
+  return change(parts, id, 'advance', order, (rotation) => {
+    if (rotation.kind === 'emergency' && order.confirm !== rotation.ring) throw unconfirmed(rotation, order.confirm);
+    return { ...rotation, advanced: rotation.state };
+  });
+}
+
+const advanced: Readonly<Partial<Record<RotationState, string>>> = {
+  spreading: 'the new authority signs, whoever does not know it yet',
+  reissuing: 'the old authority is cut off now: whoever has not followed is left behind, and its key is erased',
+  cut: 'who goes on believing the old authority is not waited for',
+  recovering: 'the emergency is over, whoever is still left behind',
+};
+
+function unconfirmed({ id, ring, state }: Rotation, confirm: string | undefined): RotundaError {
+  const what = advanced[state] ?? `it leaves ${state}`;
+  return invalid([
+    {
+      field: 'confirm',
+      reason: confirm === undefined ? 'FieldValueRequired' : 'FieldValueInvalid',
+      message: `must be the name of the ring, ${JSON.stringify(ring)}: by it ${what}`,
+      hint: `rotunda rotation explain ${id} shows who that would be; rotunda rotation advance ${id} --yes confirms it`,
+    },
+  ]);
 }
 
 /** Turns back. Throws 'conflict' where there is no way back. */
@@ -69,7 +98,9 @@ function noWayBack({ id, state, kind }: Rotation): RotundaError {
   const why =
     kind === 'emergency'
       ? "the old key may be somebody else's too, and must never sign again"
-      : 'it is on its way back already, or the old key is not to be used any more';
+      : kind === 'reissue'
+        ? 'the earlier certificate is out of the bundle; the key is the same, and what it signed is verified by the later one'
+        : 'it is on its way back already, or the old key is not to be used any more';
   return new RotundaError('conflict', `the rotation ${id} cannot be rolled back from ${state}: ${why}`, {
     hint: `rotunda rotation explain ${id} shows what it waits for`,
   });

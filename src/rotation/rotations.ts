@@ -19,7 +19,8 @@ export type Rotations = {
   running(): Promise<Rotation[]>;
   pause(id: string, order: Order): Promise<Rotation>;
   resume(id: string, order: Order): Promise<Rotation>;
-  advance(id: string, order: Order): Promise<Rotation>;
+  /** In an emergency it has to be confirmed with the name of the ring. Throws 'invalid'. */
+  advance(id: string, order: Order & { readonly confirm?: string | undefined }): Promise<Rotation>;
   rollback(id: string, order: Order): Promise<Rotation>;
   explain(id: string): Promise<Explanation>;
   facts(rotation: Rotation): Promise<Facts>;
@@ -37,7 +38,7 @@ export function createRotations(parts: StartParts): Rotations {
     running: async () => (await listRunningRotations(parts.store.db)).map(toRotation),
     pause: (id: string, order: Order) => pause(parts, id, order),
     resume: (id: string, order: Order) => resume(parts, id, order),
-    advance: (id: string, order: Order) => advance(parts, id, order),
+    advance: (id: string, order: Order & { readonly confirm?: string | undefined }) => advance(parts, id, order),
     rollback: (id: string, order: Order) => rollback(parts, id, order),
     explain: (id: string) => explain(parts, id),
     facts: (rotation: Rotation) => readFacts(parts.facts, parts.store.db, rotation, parts.clock.now().getTime()),

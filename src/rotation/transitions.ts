@@ -54,7 +54,7 @@ const returnToOld = ({ oldKey, newKey, crossSigned }: Rotation): RingChange => (
 const withoutNew = ({ oldKey, newKey, kind }: Rotation): RingChange => ({
   anchors: [oldKey],
   raiseFloor: true,
-  ...(kind === 'reissue' ? { certificates: 'earlier' } : { states: { [newKey]: 'draining' } }),
+  ...(kind === 'reissue' ? { certificates: 'previous' } : { states: { [newKey]: 'draining' } }),
 });
 
 const forward: readonly Transition[] = [
@@ -63,7 +63,7 @@ const forward: readonly Transition[] = [
     gate: gates.startGate,
     change: ({ oldKey, newKey, kind }) =>
       kind === 'reissue'
-        ? { anchors: [oldKey], raiseFloor: true }
+        ? { anchors: [oldKey], certificates: 'both', raiseFloor: true }
         : { anchors: [oldKey, newKey], raiseFloor: true, states: { [newKey]: 'trusted' } },
     effects: all,
   },
@@ -141,7 +141,7 @@ const back: readonly Transition[] = [
   {
     ...{ name: 'roll-back', kinds: ['planned', 'reissue', 'keys'], from: ['staged'], to: 'aborted', by: 'operator' },
     gate: gates.openGate,
-    change: ({ newKey, kind }) => (kind === 'reissue' ? {} : { destroy: newKey }),
+    change: ({ newKey, kind }) => (kind === 'reissue' ? { withdraw: newKey } : { destroy: newKey }),
     effects: ['notify'],
   },
   {
@@ -149,11 +149,12 @@ const back: readonly Transition[] = [
     ...{ by: 'operator', gate: gates.openGate, change: withoutNew, effects: all },
   },
   {
-    ...{ name: 'roll-back', kinds: ['planned'], from: ['issuing', 'drained'], to: 'returning', by: 'operator' },
+    ...{ name: 'roll-back', kinds: ['planned', 'keys'], from: ['issuing', 'drained'], to: 'returning', by: 'operator' },
     ...{ gate: gates.openGate, change: returnToOld, effects: [...all, 'renewals'] },
   },
   {
-    ...{ name: 'roll-back', kinds: ['planned'], from: ['distrusting', 'cooling'], to: 'retrusting', by: 'operator' },
+    ...{ name: 'roll-back', kinds: ['planned', 'keys'], from: ['distrusting', 'cooling'], to: 'retrusting' },
+    by: 'operator',
     gate: gates.openGate,
     change: ({ oldKey, newKey }) => ({
       anchors: [newKey, oldKey],
@@ -165,24 +166,27 @@ const back: readonly Transition[] = [
     effects: all,
   },
   {
-    ...{ name: 'retrusted', kinds: ['planned'], from: ['retrusting'], to: 'issuing', by: 'machine' },
+    ...{ name: 'retrusted', kinds: ['planned', 'keys'], from: ['retrusting'], to: 'issuing', by: 'machine' },
     gate: gates.trustGate,
     change: ({ oldKey }) => ({ states: { [oldKey]: 'draining' } }),
     effects: ['notify'],
   },
   {
-    ...{ name: 'resume-return', kinds: ['planned'], from: ['issuing'], to: 'returning', by: 'machine', back: true },
-    ...{ gate: gates.openGate, change: returnToOld, effects: [...all, 'renewals'] },
+    ...{ name: 'resume-return', kinds: ['planned', 'keys'], from: ['issuing'], to: 'returning', by: 'machine' },
+    ...{ back: true, gate: gates.openGate, change: returnToOld, effects: [...all, 'renewals'] },
   },
   {
-    ...{ name: 'returned', kinds: ['planned'], from: ['returning'], to: 'untrusting', by: 'machine' },
+    ...{ name: 'returned', kinds: ['planned', 'keys'], from: ['returning'], to: 'untrusting', by: 'machine' },
     ...{ gate: gates.returnGate, change: withoutNew, effects: all },
   },
   {
     ...{ name: 'withdrawn', kinds: ['planned', 'reissue', 'keys'], from: ['untrusting'], to: 'rolled-back' },
     by: 'machine',
     gate: (rotation, facts) => (rotation.kind === 'planned' ? gates.returnGate : gates.openGate)(rotation, facts),
-    change: ({ newKey, kind }) => (kind === 'reissue' ? { joinsHeld: false } : { destroy: newKey, joinsHeld: false }),
+    change: ({ newKey, kind }) => ({
+      ...(kind === 'reissue' ? { withdraw: newKey } : { destroy: newKey }),
+      joinsHeld: false,
+    }),
     effects: ['notify'],
   },
 ];

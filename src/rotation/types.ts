@@ -206,6 +206,8 @@ export type Facts = {
   readonly classes: readonly VerifierClassFact[];
   readonly verifiers: readonly VerifierFact[];
   readonly probes: readonly ProbeFact[];
+  /** Where verifiers of the ring can be asked which client certificates they take. */
+  readonly endpoints: readonly { readonly consumer: string; readonly endpoint: string }[];
   readonly copies: readonly CopyFact[];
   /** Join commands that name the old authority's pin alone. */
   readonly pins: readonly PinFact[];

@@ -95,7 +95,7 @@ type AuthorityCertificateTable = {
   /** SHA-256 of the DER. */
   fingerprint: string;
   ski: string;
-  kind: 'self-signed' | 'reissued' | 'cross-signed' | 'subordinate';
+  kind: 'self-signed' | 'reissued' | 'withdrawn' | 'cross-signed' | 'subordinate';
   der: Buffer;
   not_before: number;
   not_after: number;

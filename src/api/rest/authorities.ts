@@ -19,7 +19,7 @@ const authoritySchema = z
     createdAt: timeText,
     certificates: z.array(
       z.object({
-        kind: z.enum(['self-signed', 'reissued', 'cross-signed', 'subordinate']),
+        kind: z.enum(['self-signed', 'reissued', 'withdrawn', 'cross-signed', 'subordinate']),
         serial: z.string(),
         fingerprint: z.string().meta({ description: 'SHA-256 of the DER, lower-case hex' }),
         notBefore: timeText,

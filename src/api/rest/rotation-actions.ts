@@ -4,7 +4,7 @@ import type { Context } from '../../context.js';
 import type { RestApp } from './app.js';
 import { findRotation, rotationParams } from './rotation-names.js';
 import { rotationSchema, rotationView } from './rotation-views.js';
-import { json, problems, text } from './schemas.js';
+import { json, nameText, problems, text } from './schemas.js';
 
 type Verb = 'pause' | 'resume' | 'advance' | 'rollback';
 
@@ -16,6 +16,14 @@ const orderSchema = z
     }),
   })
   .meta({ id: 'RotationOrder', description: 'Why, and on which version of the rotation' });
+
+const advanceSchema = orderSchema
+  .extend({
+    confirm: nameText.optional().meta({
+      description: 'Of an emergency that is not to wait any longer: the name of the ring',
+    }),
+  })
+  .meta({ id: 'RotationAdvance', description: 'Why, on which version, and in an emergency that it is meant' });
 
 const verbs: readonly { readonly verb: Verb; readonly summary: string; readonly description: string }[] = [
   {
@@ -32,7 +40,8 @@ const verbs: readonly { readonly verb: Verb; readonly summary: string; readonly 
   {
     verb: 'advance',
     summary: 'Allow the present state to be left, where a person has to say so',
-    description: 'No gate opens by it but the one that waits for a person. For administrators.',
+    description:
+      'No gate opens by it but the one that waits for a person. In an emergency it ends the waiting, whoever is left behind, and has to be confirmed. For administrators.',
   },
   {
     verb: 'rollback',
@@ -52,14 +61,14 @@ export function rotationActionRoutes(app: RestApp, context: Context): void {
           operationId: `${verb}Rotation`,
           ...{ summary, description, tags: ['rotations'] },
           params: rotationParams,
-          body: orderSchema,
+          body: verb === 'advance' ? advanceSchema : orderSchema,
           response: { 200: json('The rotation', rotationSchema), ...problems },
         },
       },
       async (request) => {
-        const { reason = '', version } = request.body;
+        const { reason = '', version, confirm }: z.output<typeof advanceSchema> = request.body;
         const { id } = await findRotation(context, request.params.rotation);
-        const order = { actor: request.identity.username, reason, version };
+        const order = { actor: request.identity.username, reason, version, confirm };
         return rotationView(await context.rotations[verb](id, order));
       },
     );

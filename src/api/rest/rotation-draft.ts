@@ -35,6 +35,10 @@ export const rotationDraftSchema = z
       description:
         'Of an emergency: whether to wait for trust before anything is issued anew; availability first when left out',
     }),
+    compromised: nameText.optional().meta({
+      description:
+        "Of an emergency: the key that may be somebody else's too, its subject key identifier. Left out, the one that signs; while a rotation runs in which both have signed it has to be said",
+    }),
     reason: text(1024).optional().meta({ description: 'For the record; an emergency needs one' }),
     confirm: nameText.optional().meta({ description: 'Of an emergency that is meant: the name of the ring once more' }),
     dryRun: z.boolean().optional().meta({ description: 'Answers what it would do, and does nothing' }),
@@ -48,13 +52,14 @@ export async function startRequestOf(
   context: Pick<Context, 'config' | 'clock' | 'keySets'>,
   draft: Draft,
 ): Promise<StartRequest> {
-  const { ring, policy, crossSign, publicKey, reason = '' } = draft;
+  const { ring, policy, crossSign, publicKey, reason = '', compromised } = draft;
   const now = context.clock.now().getTime();
   const settings = ringRotation(context.config.rotation, ring);
   const kind = draft.kind ?? (await usualKind(context, draft));
   const deadline = draft.deadline === undefined ? undefined : readDeadline(draft.deadline, now);
   const causes = [
     ...misplaced(draft, kind),
+    ...(kind === 'emergency' ? await keySetCauses(context, ring) : []),
     ...(deadline === undefined ? [] : deadlineCauses(deadline, now)),
     ...(draft.keyType === undefined ? [] : keyTypeCauses(draft.keyType)),
   ];
@@ -64,7 +69,7 @@ export async function startRequestOf(
       ? { deadline: deadline ?? now + settings.emergencyDeadline, preference: draft.preference ?? 'availability-first' }
       : {};
   return {
-    ...{ ring, kind, reason, policy: policy ?? settings.policy },
+    ...{ ring, kind, reason, compromised, policy: policy ?? (kind === 'emergency' ? 'automatic' : settings.policy) },
     crossSign: kind === 'planned' && (crossSign ?? settings.crossSign),
     options: defined({ keyType: draft.keyType as CaKeyType | undefined, publicKey, ...emergency }),
   };
@@ -99,8 +104,16 @@ async function usualKind(
   return (await keySets.list()).some((set) => set.ring === ring) ? 'keys' : 'planned';
 }
 
+/** Signing keys have no certificates that could be cut off. */
+async function keySetCauses({ keySets }: Pick<Context, 'keySets'>, ring: string): Promise<FieldCause[]> {
+  if (!(await keySets.list()).some((set) => set.ring === ring)) return [];
+  const message = 'is not for a ring of signing keys: its tokens are good until the key is out of the set';
+  const hint = `rotunda rotation start ${ring} --public-key FILE, with a short rotation.longestToken of the ring`;
+  return [{ field: 'kind', reason: 'FieldValueNotSupported', message, hint }];
+}
+
 type Only = {
-  readonly field: 'deadline' | 'preference' | 'confirm' | 'publicKey' | 'crossSign' | 'keyType';
+  readonly field: 'deadline' | 'preference' | 'confirm' | 'compromised' | 'publicKey' | 'crossSign' | 'keyType' | 'policy';
   readonly kinds: readonly StartRequest['kind'][];
   readonly message: string;
 };
@@ -109,6 +122,12 @@ const only: readonly Only[] = [
   { field: 'deadline', kinds: ['emergency'], message: 'belongs to an emergency' },
   { field: 'preference', kinds: ['emergency'], message: 'belongs to an emergency' },
   { field: 'confirm', kinds: ['emergency'], message: 'belongs to an emergency' },
+  { field: 'compromised', kinds: ['emergency'], message: 'belongs to an emergency' },
+  {
+    field: 'policy',
+    kinds: ['planned', 'reissue', 'keys'],
+    message: 'belongs to what may wait: a deadline passes by itself',
+  },
   { field: 'publicKey', kinds: ['keys'], message: 'belongs to a ring of signing keys' },
   {
     field: 'crossSign',

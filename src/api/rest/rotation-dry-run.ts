@@ -2,12 +2,12 @@ import { z } from 'zod';
 
 import type { Context } from '../../context.js';
 import { RotundaError } from '../../errors.js';
-import { stateOnTakeover } from '../../rotation/declare.js';
 import { blastRadius } from '../../rotation/outlook/blast-radius.js';
 import { imagine, planOfNew } from '../../rotation/outlook/plans.js';
 import { renderRadius } from '../../rotation/outlook/radius-text.js';
 import { renderPlan } from '../../rotation/planning/render.js';
 import { refuseSecond, type StartRequest } from '../../rotation/start.js';
+import { takeoverOf } from '../../rotation/takeover.js';
 import type { Rotation } from '../../rotation/types.js';
 import { preferredType } from '../public/accept.js';
 import { planSchema, planView, radiusSchema, radiusView } from './rotation-plan-view.js';
@@ -46,7 +46,7 @@ export async function dryRun(context: Context, wanted: StartRequest): Promise<Dr
   if (!emergency) await refuseSecond(context, wanted.ring);
   const begun = await imagine(context, wanted);
   const running = (await context.rotations.running()).find(({ ring }) => ring === wanted.ring);
-  const rotation = running === undefined ? begun : turned(begun, running);
+  const rotation = emergency ? await declared(context, begun, running, wanted.compromised) : begun;
   const radius = emergency ? await blastRadius(context, rotation, running) : undefined;
   const plan = await planOfNew(context, rotation);
   return {
@@ -55,8 +55,16 @@ export async function dryRun(context: Context, wanted: StartRequest): Promise<Dr
   };
 }
 
-/** A running one as an emergency would leave it. */
-function turned(begun: Rotation, running: Rotation): Rotation {
-  const { oldKey, newKey, marks } = running;
-  return { ...begun, state: stateOnTakeover(running), oldKey, newKey, marks };
+/** An emergency as it would begin: with the authorities of a running rotation, where that is turned into it. */
+async function declared(
+  { rotations }: Context,
+  begun: Rotation,
+  running: Rotation | undefined,
+  compromised: string | undefined,
+): Promise<Rotation> {
+  const { ring } = await rotations.facts(begun);
+  const takeover = takeoverOf(running, ring, compromised);
+  if (takeover.kind === 'fresh' || running === undefined) return begun;
+  const { state, oldKey, newKey } = takeover;
+  return { ...begun, state, oldKey, newKey, marks: oldKey === running.oldKey ? running.marks : {} };
 }

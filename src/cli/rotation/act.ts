@@ -9,12 +9,13 @@ import { printPlan } from './plan.js';
 import { idText, pathOfRotation } from './pick.js';
 import { rotationTable } from './views.js';
 
-type Flags = { readonly reason?: string; readonly ifVersion?: string; readonly dryRun?: true };
+type Flags = { readonly reason?: string; readonly ifVersion?: string; readonly dryRun?: true; readonly yes?: true };
 
 const orders = [
   {
     verb: 'advance',
-    description: 'Allow the present state to be left, where a person has to say so; every other gate stays shut',
+    description:
+      'Allow the present state to be left, where a person has to say so; no other gate opens, but an emergency waits no longer',
     example: ['The old authority may be distrusted now', 'rotunda rotation advance --reason "backups were tested"'],
   },
   {
@@ -43,17 +44,20 @@ export function orderVerbs(noun: Command, io: Io): void {
       .description(description)
       .option('--reason <text>', 'why, for the record')
       .option('--if-version <number>', 'only where the rotation is still of this version');
+    if (verb === 'advance')
+      command.option('--yes', 'in an emergency: whoever has not followed may be left behind now');
     if (verb === 'rollback') command.option('--dry-run', 'print the way back, and do nothing');
     command.addHelpText('after', examples(example)).action(
-      action<Flags>(io, ({ withClient, format, options: { reason, ifVersion, dryRun }, args: [id] }) =>
+      action<Flags>(io, ({ withClient, format, options: { reason, ifVersion, dryRun, yes }, args: [id] }) =>
         withClient(async (client) => {
           if (dryRun === true) {
             await printPlan(io, format, client, { id, rollback: true });
             return;
           }
-          const body = { reason, version: count('--if-version', ifVersion) };
-          const path = `${await pathOfRotation(client, id)}/${verb}`;
-          printObject(io, format, await client.json<RotationView>('POST', path, { body }), rotationTable);
+          const path = await pathOfRotation(client, id);
+          const confirm = yes === true ? (await client.json<RotationView>('GET', path)).ring : undefined;
+          const body = { reason, version: count('--if-version', ifVersion), confirm };
+          printObject(io, format, await client.json<RotationView>('POST', `${path}/${verb}`, { body }), rotationTable);
         }),
       ),
     );

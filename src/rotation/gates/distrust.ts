@@ -85,22 +85,3 @@ function copyCheck(
     remedies: [copy.remedy],
   });
 }
-
-/** Where a verifier can be asked: the old authority's certificates are turned away there. */
-export function refusalChecks({ probes }: Facts, old: string, since: number): Check[] {
-  return probes
-    .filter(({ kind, key }) => kind === 'refuses' && key === old)
-    .map(({ consumer, endpoint, outcome, at }) => {
-      if (outcome === 'yes' && at >= since) return passed();
-      const seen =
-        outcome === 'no' ? 'it took one' : outcome === 'yes' ? 'it refused one, before' : 'it was not reached';
-      return blockedBy({
-        subject: consumer,
-        kind: 'probe',
-        requirement: `${endpoint} has to refuse a certificate of the old authority`,
-        lastEvidence: `${seen} at ${iso(at)}`,
-        since: at,
-        remedies: ['see that it loads the bundle; the next probe looks again'],
-      });
-    });
-}

@@ -1,5 +1,5 @@
 import { formatDuration } from '../../config/duration.js';
-import type { Blocker, Gate, GateName } from '../types.js';
+import type { Blocker, Gate, GateName, Rotation } from '../types.js';
 
 /** Blockers that are shown; a fleet that has not heard of anything yet would fill pages. */
 const mostShown = 50;
@@ -46,6 +46,13 @@ export function notBefore(at: number, now: number, requirement: string): Check {
     blockers: [{ subject: 'time', kind: 'time', requirement, lastEvidence, since: undefined, remedies }],
     opensAt: at,
   };
+}
+
+/** A person has to say so. */
+export function operatorCheck({ id }: Pick<Rotation, 'id'>, requirement: string): Check {
+  const remedies = [`rotunda rotation advance ${id}`];
+  const text = { requirement, lastEvidence: 'no operator has said so', since: undefined };
+  return blockedBy({ subject: 'operator', kind: 'operator', ...text, remedies });
 }
 
 /** RFC 3339, UTC, whole seconds. */

@@ -1,7 +1,8 @@
-import type { EvidenceKind, Facts, Gate, Rotation, RotationState } from '../types.js';
+import type { Facts, Gate, Rotation, RotationState } from '../types.js';
 import { drainChecks } from './drain.js';
-import { pinChecks, refusalChecks, removalChecks } from './distrust.js';
-import { blockedBy, type Check, gateOf, iso, notBefore, passed } from './gate.js';
+import { pinChecks, removalChecks } from './distrust.js';
+import { blockedBy, type Check, gateOf, notBefore, operatorCheck, passed } from './gate.js';
+import { acceptanceChecks, refusalChecks } from './probes.js';
 import { algorithmChecks, generationOf, trustChecks } from './trust.js';
 
 export type GateFunction = (rotation: Rotation, facts: Facts) => Gate;
@@ -30,25 +31,33 @@ export const canaryGate: GateFunction = (rotation, facts) =>
   gateOf('canary', [
     // A machine that was put back to an earlier state since then has said so: it must not be left behind.
     ...trustChecks(facts, { generation: generationOf(rotation, 'trusting'), joiners: !rotation.crossSigned }),
-    ...acceptanceChecks(facts, rotation.newKey, rotation.marks.canary?.at ?? 0),
+    ...acceptanceChecks(rotation, facts),
     ...soakChecks(rotation, facts, 'canary', facts.timing.canarySoak, 'canaries have to have sung'),
   ]);
 
 /** G3: nothing in use was issued by the old authority. */
 export const drainGate: GateFunction = (rotation, facts) =>
   rotation.kind === 'keys'
-    ? gateOf('drain', [
-        notBefore(
-          (rotation.marks.issuing?.at ?? 0) + facts.timing.longestToken,
-          facts.now,
-          'the last token of the old key has to have expired',
-        ),
-      ])
+    ? gateOf('drain', tokenChecks(rotation, facts, 'issuing', 'old'))
     : gateOf('drain', drainChecks(facts, facts.oldUse, rotation.oldKey));
 
 /** The way back: nothing in use was issued by the new authority. */
 export const returnGate: GateFunction = (rotation, facts) =>
-  gateOf('drain', drainChecks(facts, facts.newUse, rotation.newKey));
+  rotation.kind === 'keys'
+    ? gateOf('drain', tokenChecks(rotation, facts, 'returning', 'new'))
+    : gateOf('drain', drainChecks(facts, facts.newUse, rotation.newKey));
+
+/** Tokens are in no ledger: the longest that one may live has to pass. */
+function tokenChecks(rotation: Rotation, facts: Facts, state: 'issuing' | 'returning', key: 'old' | 'new'): Check[] {
+  const since = rotation.marks[state]?.at ?? rotation.stateSince;
+  const expired = notBefore(
+    since + facts.timing.longestToken,
+    facts.now,
+    `the last token of the ${key} key has to have expired`,
+  );
+  if (state === 'issuing' || rotation.advanced === state) return [expired];
+  return [expired, operatorCheck(rotation, 'say that the API servers have signed with the old key again for as long')];
+}
 
 /** Before the old authority is taken out: a person said so or enough time has passed, and nothing rests on it. */
 export const approvalGate: GateFunction = (rotation, facts) => {
@@ -72,7 +81,7 @@ export const distrustGate: GateFunction = (rotation, facts) => {
   const at = rotation.marks.distrusting?.at ?? 0;
   return gateOf('distrust', [
     ...trustChecks(facts, { generation, joiners: true }),
-    ...(rotation.kind === 'planned' ? refusalChecks(facts, rotation.oldKey, at) : []),
+    ...(rotation.kind === 'planned' ? refusalChecks(facts, { key: rotation.oldKey, since: at }) : []),
     ...(rotation.kind === 'planned' ? removalChecks(facts, at, generation) : []),
   ]);
 };
@@ -92,7 +101,9 @@ export const coolingGate: GateFunction = (rotation, facts) => {
 export const spreadGate: GateFunction = (rotation, facts) => {
   const generation = generationOf(rotation, 'spreading');
   const { deadline = 0, preference } = rotation.options;
-  const half = rotation.startedAt + (deadline - rotation.startedAt) / 2;
+  // A rotation that was taken over may have begun long before.
+  const declaredAt = rotation.marks.declared?.at ?? rotation.startedAt;
+  const half = declaredAt + (deadline - declaredAt) / 2;
   if (preference === 'security-first' || rotation.advanced === 'spreading' || facts.now >= half)
     return gateOf('spread', [passed()]);
   return gateOf('spread', trustChecks(facts, { generation, joiners: true }));
@@ -192,34 +203,4 @@ function soakChecks(
 function validChecks({ new: next, timing, now }: Facts): Check[] {
   if (next === undefined) return [];
   return [notBefore(next.notBefore + timing.longestSkew, now, 'the new authority has to be valid by every clock')];
-}
-
-function acceptanceChecks({ probes, verifiers }: Facts, key: string, since: number): Check[] {
-  const asked = probes.filter((probe) => probe.kind === 'accepts' && probe.key === key);
-  const text = {
-    kind: 'probe' as const,
-    since: undefined,
-    remedies: ['see that it loads the bundle; the next probe looks again'],
-  };
-  if (asked.length === 0) {
-    if (verifiers.some(({ evidence }) => evidence !== undefined && byHandshake.includes(evidence))) return [passed()];
-    const requirement = 'somebody has to have taken a certificate of the new authority';
-    const remedies = ['rotunda consumer register NAME --endpoint HOST:PORT lets it be probed'];
-    return [blockedBy({ ...text, subject: 'probes', requirement, lastEvidence: 'nothing was probed yet', remedies })];
-  }
-  return asked.map(({ consumer, endpoint, outcome, at }) => {
-    if (outcome === 'yes' && at >= since) return passed();
-    const seen = outcome === 'yes' ? 'it took one, before' : outcome === 'no' ? 'it refused one' : 'it was not reached';
-    const requirement = `${endpoint} has to take a certificate of the new authority`;
-    return blockedBy({ ...text, subject: consumer, requirement, lastEvidence: `${seen} at ${iso(at)}`, since: at });
-  });
-}
-
-/** Evidence that is a certificate of the new authority, verified. */
-const byHandshake: readonly EvidenceKind[] = ['canary-probe', 'reverse-handshake', 'in-process'];
-
-function operatorCheck({ id }: Rotation, requirement: string): Check {
-  const remedies = [`rotunda rotation advance ${id}`];
-  const text = { requirement, lastEvidence: 'no operator has said so', since: undefined };
-  return blockedBy({ subject: 'operator', kind: 'operator', ...text, remedies });
 }

@@ -12,8 +12,10 @@ export type EmergencyRadius = {
   /** Key of the authority that nobody is to believe any more. */
   readonly authority: string;
   readonly deadline: number;
-  /** A rotation that runs already and is turned into the emergency's. */
+  /** A rotation that runs already. */
   readonly takesOver: Rotation | undefined;
+  /** That one's other authority is the successor; otherwise it ends. */
+  readonly turns: boolean;
   /** What it signed and can still be presented: good for nothing from the cut on. */
   readonly leaves: {
     readonly total: number;
@@ -41,12 +43,13 @@ export async function blastRadius(
   takesOver: Rotation | undefined,
 ): Promise<EmergencyRadius> {
   const { ring, options } = rotation;
-  const authority = takesOver?.oldKey ?? rotation.oldKey;
-  const facts = await parts.rotations.facts({ ...rotation, oldKey: authority });
+  const authority = rotation.oldKey;
+  const facts = await parts.rotations.facts(rotation);
   const groups = await groupLiveLeaves(parts.store.db, { ring, now: facts.now, names: mostNames, ski: authority });
   const total = groups.reduce((sum, { count }) => sum + count, 0);
   return {
     ...{ ring, authority, deadline: options.deadline ?? facts.now, takesOver },
+    turns: takesOver !== undefined && [takesOver.oldKey, takesOver.newKey].includes(rotation.newKey),
     leaves: {
       total,
       exact: total < mostLeavesRead,

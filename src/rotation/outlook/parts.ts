@@ -9,6 +9,6 @@ export type OutlookParts = {
   readonly store: Pick<Store, 'db'>;
   readonly clock: Clock;
   readonly config: Pick<Config, 'topology' | 'rotation' | 'profiles'>;
-  readonly ca: Pick<Ca, 'ring'>;
+  readonly ca: Pick<Ca, 'ring' | 'bundle'>;
   readonly rotations: Pick<Rotations, 'facts' | 'list' | 'running'>;
 };

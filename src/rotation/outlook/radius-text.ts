@@ -6,11 +6,15 @@ const mostShown = 5;
 
 /** Who would be cut off, for a terminal. */
 export function renderRadius(radius: EmergencyRadius, now: number): string {
-  const { ring, authority, deadline, takesOver } = radius;
+  const { ring, authority, deadline, takesOver, turns } = radius;
   const turned =
     takesOver === undefined
       ? []
-      : [`The rotation ${takesOver.id} (${takesOver.state}) is turned into it, with the successor that it has made.`];
+      : [
+          turns
+            ? `The rotation ${takesOver.id} (${takesOver.state}) is turned into it, with the other authority that it has.`
+            : `The rotation ${takesOver.id} (${takesOver.state}) ends with it, and another authority is made.`,
+        ];
   return [
     `An emergency of ${ring}: the key ${authority} is tainted for ever, and nothing is signed with it from the start on.`,
     ...turned,

@@ -15,8 +15,9 @@ async function longestLeaf({ store, clock, ca, config }: OutlookParts, ring: str
 export async function startByOf(parts: OutlookParts, name: string): Promise<StartBy> {
   const { config, ca } = parts;
   const { active } = ca.ring(name);
-  const own = active.certificates.filter(({ kind }) => kind !== 'cross-signed').map(({ facts }) => facts);
-  const newest = own.reduce<{ notBefore: number; notAfter: number }>(
+  // What nobody has been given yet, or was withdrawn, lengthens nothing.
+  const published = ca.bundle(name).anchors.filter(({ subjectKeyId }) => subjectKeyId === active.ski);
+  const newest = published.reduce<{ notBefore: number; notAfter: number }>(
     (best, one) => (one.notAfter > best.notAfter ? one : best),
     { notBefore: 0, notAfter: 0 },
   );

@@ -95,6 +95,7 @@ function ofChange(rotation: Keys, situation: Situation, change: RingChange): str
     );
   if (change.joinsHeld === false && situation.joinsHeld)
     texts.push('admits joiners that cannot say which bundle they have');
+  if (change.withdraw !== undefined) texts.push('gives up the later certificate');
   if (change.seal !== undefined) texts.push(`seals the key of ${name(change.seal)}`);
   if (change.unseal !== undefined) texts.push(`opens the sealed key of ${name(change.unseal)}`);
   if (change.destroy !== undefined) texts.push(`erases the key of ${name(change.destroy)}, for good`);
@@ -103,5 +104,5 @@ function ofChange(rotation: Keys, situation: Situation, change: RingChange): str
 
 function certificates({ certificates: which }: RingChange): string {
   if (which === 'newest') return 'the later certificate alone';
-  return which === 'earlier' ? 'the earlier certificate alone' : 'both certificates of the key';
+  return which === 'previous' ? 'the earlier certificate alone' : 'both certificates of the key';
 }

@@ -38,8 +38,6 @@ export function candidateIn({ kind, state, marks, oldKey, newKey }: Rotation): C
       return from(marks.retrusting, oldKey);
     case 'spreading':
     case 'reissuing':
-    case 'cut':
-    case 'recovering':
       return from(marks.spreading ?? marks.reissuing, newKey);
     default:
       return undefined;

@@ -28,6 +28,24 @@ export async function changeAuthority(
   await db.updateTable('authorities').set(change).where('ski', '=', ski).execute();
 }
 
+/** Of the certificates that an authority issued to itself, the newest is not used any more; its first one stays. */
+export async function withdrawNewest(db: Transaction<Schema>, ski: string): Promise<void> {
+  const newest = await db
+    .selectFrom('authority_certificates')
+    .select('fingerprint')
+    .where('ski', '=', ski)
+    .where('kind', '=', 'reissued')
+    .orderBy('created_at', 'desc')
+    .orderBy('fingerprint', 'desc')
+    .executeTakeFirst();
+  if (newest === undefined) return;
+  await db
+    .updateTable('authority_certificates')
+    .set({ kind: 'withdrawn' })
+    .where('fingerprint', '=', newest.fingerprint)
+    .execute();
+}
+
 /** Everything that an authority is, as the database has it. */
 export function findAuthority(db: Kysely<Schema>, ski: string) {
   return db.selectFrom('authorities').selectAll().where('ski', '=', ski).executeTakeFirst();

@@ -33,13 +33,12 @@ function begins(service: Service, kind: Rotation['kind'], policy: Rotation['poli
   return service.rig().start({ ring, kind, options, policy });
 }
 
-/** An operator who says yes to every state that is not `but`, and cuts nobody off before it was said. */
+/** An operator who says yes to every state that is not `but`; an emergency waits for nobody's word. */
 const advances =
   (but?: RotationState): Scenario['order'] =>
   (service, rotation) => {
     if (rotation === undefined || rotation.state === but || rotation.advanced === rotation.state) return undefined;
-    const isEarly = (rotation.options.deadline ?? 0) > service.clock.now().getTime();
-    if (rotation.state === 'reissuing' && isEarly) return undefined;
+    if (rotation.kind === 'emergency') return undefined;
     return service.context().rotations.advance(rotation.id, actor);
   };
 

@@ -72,7 +72,7 @@ function transitionOf({ kind, state }: ServiceState, name: Move['name']): Transi
 function bundleOf(change: RingChange | undefined, { kind }: ServiceState): Anchors | undefined {
   const { anchors, certificates } = change ?? {};
   if (anchors === undefined) return undefined;
-  if (certificates !== undefined) return certificates === 'newest' ? 'new' : 'old';
+  if (certificates !== undefined) return ({ newest: 'new', previous: 'old', both: 'both' } as const)[certificates];
   if (kind === 'reissue' || (anchors.includes(oldKey) && anchors.includes(newKey))) return 'both';
   return anchors.includes(newKey) ? 'new' : 'old';
 }

@@ -61,6 +61,7 @@ async function movesOf(state: ServiceState): Promise<{ moves: string[]; problem:
     domain: () => domain,
     verifiers: (db: typeof store.db, asked: { ring: string; now: number }) =>
       readVerifiers(db, { ...asked, topology: config.topology }),
+    endpoints: () => Promise.resolve([]),
     copies: () => [],
     window: () => ({ open: true, next: undefined }),
     timing: () => ({

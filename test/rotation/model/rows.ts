@@ -39,6 +39,8 @@ export function rotationOf(stage: Stage, state: ServiceState): Rotation {
     ...{ kind: state.kind, state: state.state, back: state.back, paused: state.paused, crossSigned: state.crossSigned },
     newKey: state.kind === 'reissue' ? stage.rotation.oldKey : stage.rotation.newKey,
     ...{ policy: 'automatic', epoch: state.epoch, startedAt, stateSince: startedAt },
+    // Nobody can be asked for a certificate there: a person has said that the new authority may sign.
+    ...(state.state === 'canary' ? { advanced: 'canary' } : {}),
     options: { deadline, preference },
     marks: Object.fromEntries(states.map((of) => [of, mark])),
   };

@@ -51,7 +51,7 @@ export function factsOf(ring: string, verifiers: readonly VerifierFact[], more: 
     new: undefined,
     oldUse: { ...nothing, live: 12, latestNotAfter: now + 30 * day },
     newUse: nothing,
-    ...{ classes: classFacts(ring, verifiers), verifiers, probes: [], copies: [], pins: [] },
+    ...{ classes: classFacts(ring, verifiers), verifiers, probes: [], endpoints: [], copies: [], pins: [] },
     ...{ window: { open: true, next: undefined }, restarting: undefined, preflight: ['it is not in the database'] },
     timing: defaultTiming,
     ...more,
