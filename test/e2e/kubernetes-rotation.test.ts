@@ -160,6 +160,10 @@ describe('a rotation of the ring kubernetes, with machines from before that nobo
   it('signs with the new authority once all have loaded it, and who knows the old one alone verifies that', async () => {
     await attest('loaded', ['kubeconfig']);
     await acknowledge('worker-1');
+    await reach('canary');
+    // Nobody here has an endpoint that could be asked to take a certificate of the new authority.
+    expect(await blockers()).toContain('operator');
+    await rotunda.service.context.rotations.advance(rotation.id, order);
     await reach('issuing');
     const names = { dns: ['worker-1'], ips: ['10.0.0.7'] };
     const renewed = await requestClientCertificate(kubelet('worker-1', { credential: worker }));

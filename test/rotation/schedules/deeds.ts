@@ -5,7 +5,7 @@ import { ask, authenticate, collect, join, messageOf, send } from './calls.js';
 import { handshake, vouch } from './evidence.js';
 import { deliver, type Held, install, type Peer, reload, restart, restore, snapshot } from './peer.js';
 import type { Verb, Word } from './words.js';
-import { currentBundle, nowOf, startRotation, tick, unlessRefused, type World } from './world.js';
+import { currentBundle, nowOf, rotationOf, startRotation, tick, unlessRefused, type World } from './world.js';
 
 const minuteMs = 60_000;
 /** A caller that looked away for a while, a lease that runs out, the life of a leaf. */
@@ -64,8 +64,12 @@ const deeds: Readonly<Record<Verb, Deed>> = {
     return unlessRefused(world, world.service.context().consumers.quarantine(peer.name, how));
   },
   rollback: (world) => operate(world, 'rollback'),
-  declare: async (world) => {
-    const started = await unlessRefused(world, startRotation(world, 'emergency'));
+  declare: async (world, _peer, way) => {
+    const { oldKey, newKey, finishedAt } = await rotationOf(world);
+    // Now and then it is the new one.
+    const key = way > 11 ? newKey : oldKey;
+    const compromised = finishedAt === undefined ? key : undefined;
+    const started = await unlessRefused(world, startRotation(world, 'emergency', compromised));
     if (started !== undefined) world.rotation = started.id;
   },
   lie: async (world, peer) => send(world, peer, await messageOf(world, peer, 'lies')),
@@ -93,7 +97,7 @@ export async function turn(world: World): Promise<void> {
 
 function operate(world: World, verb: 'pause' | 'resume' | 'advance' | 'rollback'): Promise<Rotation | undefined> {
   const { rotations } = world.service.context();
-  return unlessRefused(world, rotations[verb](world.rotation, { actor: 'admin', reason: 'a test' }));
+  return unlessRefused(world, rotations[verb](world.rotation, { actor: 'admin', reason: 'a test', confirm: world.flavour.ring }));
 }
 
 function deliverable(world: World, peer: Peer): Held {

@@ -36,7 +36,8 @@ function noteEmergency(world: World, rotation: Rotation): void {
     leaveBehind(world, rotation);
   }
   const { deadline = 0, preference } = rotation.options;
-  const half = rotation.startedAt + (deadline - rotation.startedAt) / 2;
+  const declaredAt = rotation.marks.declared?.at ?? rotation.startedAt;
+  const half = declaredAt + (deadline - declaredAt) / 2;
   const waited = before === `${id} spreading` && preference !== 'security-first' && nowOf(world) < half && !told;
   if (state === 'reissuing' && !waited) leaveBehind(world, rotation);
 }

@@ -118,7 +118,7 @@ export const knownSchedules: readonly Known[] = [
   },
   {
     name: 'a service that dies when an emergency is declared, and nobody hears that it was',
-    ...{ plan: planned, schedule: 'rollback(0,0); declare(0,0) dies at write 4, durable; turn(0,0)', ends: 'finished' },
+    ...{ plan: planned, schedule: 'rollback(0,0); declare(0,0) dies at write 5, durable; turn(0,0)', ends: 'finished' },
   },
   {
     name: 'another certificate for the same key, where API servers verify',

@@ -44,10 +44,10 @@ export type World = {
 
 const deadlineMs = 3 * 3_600_000;
 
-export function startRotation(world: World, kind = world.plan.kind): Promise<Rotation> {
+export function startRotation(world: World, kind = world.plan.kind, compromised?: string): Promise<Rotation> {
   const { crossSign, policy, preference } = world.plan;
   const options = kind === 'emergency' ? { deadline: nowOf(world) + deadlineMs, preference } : {};
-  return world.service.rig().start({ ring: world.flavour.ring, kind, crossSign, policy, options });
+  return world.service.rig().start({ ring: world.flavour.ring, kind, crossSign, policy, options, compromised });
 }
 
 export function nowOf({ service }: World): number {
