@@ -44,7 +44,9 @@ async function authorityFact(
   certificates: readonly RingCertificateRow[],
 ): Promise<AuthorityFact | undefined> {
   const row = await findAuthority(db, ski);
-  const own = certificates.filter((certificate) => certificate.ski === ski && (certificate.kind === 'self-signed' || certificate.kind === 'reissued'));
+  const own = certificates.filter(
+    (certificate) => certificate.ski === ski && (certificate.kind === 'self-signed' || certificate.kind === 'reissued'),
+  );
   const newest = own.at(-1);
   if (row === undefined || newest === undefined) return undefined;
   return {

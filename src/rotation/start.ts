@@ -33,12 +33,7 @@ const onDeclared: readonly EffectKind[] = ['published-objects', 'notify'];
  * Makes the next authority of a ring and stores it with the rotation that it is for. Nothing is published yet; in an
  * emergency the ring is frozen with it. Throws 'conflict' while another rotation of the ring runs, 'not-found', 'invalid'.
  */
-export async function start(
-  parts: StartParts,
-  request: StartRequest,
-  actor: string,
-  ended?: Ended,
-): Promise<Rotation> {
+export async function start(parts: StartParts, request: StartRequest, actor: string, ended?: Ended): Promise<Rotation> {
   const { store, clock } = parts;
   await refuseSecond(parts, request.ring, ended);
   const domain = parts.facts.domain(request.kind);

@@ -46,14 +46,20 @@ function keyMeant(running: Rotation | undefined, ring: RingNow, compromised: str
   const names = keys.map((key) => `${key} (${key === ring.active ? 'signs now' : 'does not sign now'})`).join(', ');
   const cause = (reason: 'FieldValueRequired' | 'FieldValueInvalid', message: string) =>
     invalid([
-      { field: 'compromised', reason, message, hint: `rotunda rotation start ${ring.name} --emergency --compromised KEY` },
+      {
+        field: 'compromised',
+        reason,
+        message,
+        hint: `rotunda rotation start ${ring.name} --emergency --compromised KEY`,
+      },
     ]);
   if (compromised === undefined) {
     if (!both) return ring.active;
     throw cause('FieldValueRequired', `the ring ${ring.name} has two keys that could be meant, say which: ${names}`);
   }
   const found = keys.find((key) => key === compromised.toLowerCase());
-  if (found === undefined) throw cause('FieldValueInvalid', `must be a key that the ring ${ring.name} has now: ${names}`);
+  if (found === undefined)
+    throw cause('FieldValueInvalid', `must be a key that the ring ${ring.name} has now: ${names}`);
   return found;
 }
 

@@ -209,7 +209,12 @@ describeEachDatabase('a rotation that changes its course', (newDatabase) => {
       generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'pem', type: 'spki' }).toString();
     await rig.context.keySets.create(set, pem(), 'admin');
     await rig.attestAbsent(set);
-    const { id, oldKey } = await rig.start({ ring: set, kind: 'keys', options: { publicKey: pem() }, policy: 'manual' });
+    const { id, oldKey } = await rig.start({
+      ring: set,
+      kind: 'keys',
+      options: { publicKey: pem() },
+      policy: 'manual',
+    });
     for (let round = 0; round < 20 && (await get(id)).state !== state; round += 1) {
       await rig.context.rotations.advance(id, order);
       rig.clock.forward(hourMs);

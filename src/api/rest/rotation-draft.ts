@@ -113,7 +113,8 @@ async function keySetCauses({ keySets }: Pick<Context, 'keySets'>, ring: string)
 }
 
 type Only = {
-  readonly field: 'deadline' | 'preference' | 'confirm' | 'compromised' | 'publicKey' | 'crossSign' | 'keyType' | 'policy';
+  readonly field:
+    'deadline' | 'preference' | 'confirm' | 'compromised' | 'publicKey' | 'crossSign' | 'keyType' | 'policy';
   readonly kinds: readonly StartRequest['kind'][];
   readonly message: string;
 };

@@ -44,8 +44,7 @@ export function orderVerbs(noun: Command, io: Io): void {
       .description(description)
       .option('--reason <text>', 'why, for the record')
       .option('--if-version <number>', 'only where the rotation is still of this version');
-    if (verb === 'advance')
-      command.option('--yes', 'in an emergency: whoever has not followed may be left behind now');
+    if (verb === 'advance') command.option('--yes', 'in an emergency: whoever has not followed may be left behind now');
     if (verb === 'rollback') command.option('--dry-run', 'print the way back, and do nothing');
     command.addHelpText('after', examples(example)).action(
       action<Flags>(io, ({ withClient, format, options: { reason, ifVersion, dryRun, yes }, args: [id] }) =>

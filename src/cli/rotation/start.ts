@@ -48,7 +48,10 @@ export function startVerb(noun: Command, io: Io): void {
     .addOption(new Option('--reissue', 'another certificate of the same key').conflicts(['emergency', 'publicKey']))
     .addOption(new Option('--public-key <file>', 'the next key of a ring of signing keys, PEM').conflicts('emergency'))
     .option('--emergency', "the key may be somebody else's too: never sign with it again, and cut off at a deadline")
-    .option('--compromised <key>', "of an emergency: which key may be somebody else's too; the one that signs when left out")
+    .option(
+      '--compromised <key>',
+      "of an emergency: which key may be somebody else's too; the one that signs when left out",
+    )
     .option('--deadline <time>', 'of an emergency: RFC 3339, or a duration from now such as 4h')
     .option('--security-first', 'of an emergency: issue anew at once, without waiting for trust')
     .option('--yes', 'an emergency is meant, and who would be cut off was read')
@@ -116,7 +119,19 @@ async function waitFor(call: Call<Flags>, { id }: RotationView): Promise<void> {
 }
 
 function draftOf(ring: string, flags: Flags): Readonly<Record<string, unknown>> {
-  const { compromised, emergency, reissue, publicKey, deadline, securityFirst, keyType, policy, crossSign, reason, yes } = flags;
+  const {
+    compromised,
+    emergency,
+    reissue,
+    publicKey,
+    deadline,
+    securityFirst,
+    keyType,
+    policy,
+    crossSign,
+    reason,
+    yes,
+  } = flags;
   if (emergency !== true && [deadline, securityFirst, yes, compromised].some((flag) => flag !== undefined))
     throw localFailure('--compromised, --deadline, --security-first and --yes belong to --emergency');
   return {

@@ -6,8 +6,8 @@ import { openService, type Outside, type Service } from '../schedules/service.js
 import { endingOf } from './ending.js';
 import { goOn, isOver, type Scenario } from './scenarios.js';
 
-/** Where a scenario begins, and what it comes to when nothing goes wrong. */
-export type Reference = Start & { readonly ending: unknown; readonly writes: number };
+/** Where a scenario begins, what it comes to when nothing goes wrong, and which of its writes change anything. */
+export type Reference = Start & { readonly ending: unknown; readonly commits: readonly number[] };
 type Start = { readonly place: Place; readonly at: number; readonly outside: Outside };
 
 const config = {
@@ -27,7 +27,11 @@ export async function referenceOf(places: Places, scenario: Scenario): Promise<R
   try {
     const before = begun.faults().writes();
     await goOn(begun, scenario.ring, isOver, scenario.order);
-    return { ...start, ending: await endingOf(begun, scenario.ring), writes: begun.faults().writes() - before };
+    const commits = begun
+      .faults()
+      .changes()
+      .filter((write) => write > before);
+    return { ...start, ending: await endingOf(begun, scenario.ring), commits: commits.map((write) => write - before) };
   } finally {
     await begun.close();
   }
@@ -41,7 +45,7 @@ export async function crashAt(
   crash: { readonly after: number; readonly durable: boolean },
 ): Promise<void> {
   const service = await beginAgain(places, reference);
-  const where = `killed at write ${String(crash.after)} of ${String(reference.writes)}${crash.durable ? ', once it was durable' : ''}`;
+  const where = `killed at write ${String(crash.after)} of ${String(reference.commits.at(-1))}${crash.durable ? ', once it was durable' : ''}`;
   try {
     const crashed = await service.crashing(crash, () => goOn(service, scenario.ring, isOver, scenario.order));
     expect(crashed, where).toBe(true);

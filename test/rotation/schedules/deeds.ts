@@ -97,7 +97,10 @@ export async function turn(world: World): Promise<void> {
 
 function operate(world: World, verb: 'pause' | 'resume' | 'advance' | 'rollback'): Promise<Rotation | undefined> {
   const { rotations } = world.service.context();
-  return unlessRefused(world, rotations[verb](world.rotation, { actor: 'admin', reason: 'a test', confirm: world.flavour.ring }));
+  return unlessRefused(
+    world,
+    rotations[verb](world.rotation, { actor: 'admin', reason: 'a test', confirm: world.flavour.ring }),
+  );
 }
 
 function deliverable(world: World, peer: Peer): Held {

@@ -1,4 +1,6 @@
-import type { Store } from '../../../src/store/types.js';
+import { PostgresAdapter, sql } from 'kysely';
+
+import type { Store, WriteTx } from '../../../src/store/types.js';
 
 /** Where a process ends: at its `after`th write from now, before that is committed or right after it is durable. */
 export type Crash = { readonly after: number; readonly durable: boolean };
@@ -9,6 +11,8 @@ export type Faults = {
   disarm(): void;
   /** Writes that were begun so far. */
   writes(): number;
+  /** Which of them, by number, left something changed. A write also reads what belongs together. */
+  changes(): readonly number[];
 };
 
 /**
@@ -20,11 +24,21 @@ export function withFaults(store: Store): Faults {
   let count = 0;
   let dead = false;
   let armed: { readonly at: number; readonly durable: boolean; readonly crashed: () => void } | undefined;
+  const changed: number[] = [];
+  const watched: Store['write'] = (work) => {
+    const number = count;
+    return write(async (tx) => {
+      const before = await marked(tx);
+      const answer = await work(tx);
+      if ((await marked(tx)) !== before) changed.push(number);
+      return answer;
+    });
+  };
   const never = new Promise<never>(() => undefined);
   const faulty: Store['write'] = async (work) => {
     if (dead) return never;
     count += 1;
-    if (armed?.at !== count) return write(work);
+    if (armed?.at !== count) return watched(work);
     const { durable, crashed } = armed;
     dead = true;
     // What was queued before it is committed with it, or before it.
@@ -42,5 +56,18 @@ export function withFaults(store: Store): Faults {
       armed = undefined;
     },
     writes: () => count,
+    changes: () => changed,
   };
+}
+
+/** Another text after anything was written. */
+async function marked({ db }: WriteTx): Promise<string> {
+  const isPostgres = db.getExecutor().adapter instanceof PostgresAdapter;
+  const question = isPostgres
+    ? sql<{
+        mark: string | number;
+      }>`select sum(n_tup_ins + n_tup_upd + n_tup_del) as mark from pg_stat_xact_user_tables`
+    : sql<{ mark: string | number }>`select total_changes() as mark`;
+  const { rows } = await question.execute(db);
+  return String(rows[0]?.mark ?? '');
 }
