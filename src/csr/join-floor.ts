@@ -42,7 +42,7 @@ export function statedBundle(
 
 /**
  * Who gets a leaf must hold what its peers may present: a joiner that knows an older bundle would refuse them, and nothing
- * would tell (rotation.md 2.4: registering it is not enough). Only surfaces whose clients can say what they hold are
+ * would tell (docs/rotation/model.md: registering it is not enough). Only surfaces whose clients can say what they hold are
  * asked, and the ring is the profile's own. Throws 'stale-bundle' with the current bundle.
  *
  * To be called once the certificate is prepared: a floor that goes up comes with a new epoch, under which what was
@@ -81,9 +81,13 @@ export function requireStoredFloor(
   profile: Profile,
   { identity, request }: { readonly identity: Identity; readonly request: Pick<CertificateRequest, 'metadata'> },
 ): Promise<void> {
+  return requireFloor(parts, profile, { identity, stated: statedIn(request) });
+}
+
+/** What the annotations of a request state, whoever wrote it there; undefined where that is nothing. */
+export function statedIn(request: Pick<CertificateRequest, 'metadata'>): StatedBundle | undefined {
   const generation = statedGeneration(request);
-  const stated = statedBundle(request) ?? (generation === undefined ? undefined : { generation });
-  return requireFloor(parts, profile, { identity, stated });
+  return statedBundle(request) ?? (generation === undefined ? undefined : { generation });
 }
 
 function belowFloor({ name, joinFloor }: Ring, generation: number | undefined): string {

@@ -49,14 +49,14 @@ export function isJoin({ profile, csr, identity }: Omit<Asked, 'request'>): bool
 
 /**
  * While an authority is being replaced there are times when a joiner that cannot say which bundle it holds would come to
- * distrust its peers, or they it, without anybody noticing (rotation.md 2.6b). It waits until that is over; one that
- * states a generation does not, nor does a renewal.
+ * distrust its peers, or they it, without anybody noticing (docs/rotation/model.md). It waits until that is over; one that
+ * states a generation does not wait for the ring that it states it of, and a renewal for none.
  */
 export function heldJoin(parts: Parts, asked: Asked, decision: Decision, now: number): Decision | undefined {
-  if (decision.outcome !== 'approve' || !mayHaveToWait(asked)) return undefined;
-  const held = verifiedRings(asked.profile, parts.topology).find((name) => isHeld(parts, name));
+  if (decision.outcome !== 'approve') return undefined;
+  const held = unstatedRings(parts, asked).find((name) => isHeld(parts, name));
   if (held === undefined) return undefined;
-  const message = `The CA of the ring ${held} is being replaced, and this request does not say which bundle its machine holds. It is looked at again by itself; with bundleGeneration over /pki/v1 it need not wait.`;
+  const message = `The CA of the ring ${held} is being replaced, and this request does not say which bundle its machine holds. It is looked at again by itself${held === asked.profile.ring ? '; with bundleGeneration over /pki/v1 it need not wait' : ''}. rotunda rotation explain ${held} says what that waits for.`;
   return { ...decision, outcome: 'hold', reason: 'AuthorityIsReplaced', message, retryAt: now + retryMs };
 }
 
@@ -67,29 +67,32 @@ export async function refuseHeldJoin(
   plan: Plan,
   request: CertificateRequest,
 ): Promise<void> {
-  const asked = { profile: plan.profile, csr: plan.csr, identity: plan.facts.identity, request };
-  if (!mayHaveToWait(asked)) return;
-  const rings = verifiedRings(plan.profile, parts.topology);
-  if (!(await anyJoinsHeld(tx.db, rings))) return;
+  const rings = unstatedRings(parts, askedBy(plan, request));
+  if (rings.length === 0 || !(await anyJoinsHeld(tx.db, rings))) return;
   void parts.ca.reload();
   throw new RotundaError('conflict', `a CA of the rings ${rings.join(', ')} is being replaced; ask again`);
 }
 
-function mayHaveToWait(asked: Asked): boolean {
-  return statedGeneration(asked.request) === undefined && isJoin(asked);
+/** Rings that are being replaced and of which a joiner stated nothing. */
+export function joinerRings(parts: Parts, plan: Plan, request: CertificateRequest): readonly string[] {
+  const unstated = unstatedRings(parts, askedBy(plan, request));
+  return parts.ca
+    .rings()
+    .filter(({ name, rotating }) => rotating && unstated.includes(name))
+    .map(({ name }) => name);
+}
+
+/** What a joiner will verify without having said with which bundle: a statement is about the profile's own ring alone. */
+function unstatedRings({ topology }: Parts, asked: Asked): readonly string[] {
+  if (!isJoin(asked)) return [];
+  const states = statedGeneration(asked.request) !== undefined;
+  return verifiedRings(asked.profile, topology).filter((name) => !(states && name === asked.profile.ring));
+}
+
+function askedBy({ profile, csr, facts }: Plan, request: CertificateRequest): Asked {
+  return { profile, csr, identity: facts.identity, request };
 }
 
 function isHeld({ ca }: Parts, name: string): boolean {
   return ca.rings().some((ring) => ring.name === name && ring.joinsHeld);
-}
-
-/** Rings that are being replaced and of which a joiner stated nothing. */
-export function joinerRings(parts: Parts, plan: Plan, request: CertificateRequest): readonly string[] {
-  const asked = { profile: plan.profile, csr: plan.csr, identity: plan.facts.identity, request };
-  if (!mayHaveToWait(asked)) return [];
-  const verified = verifiedRings(plan.profile, parts.topology);
-  return parts.ca
-    .rings()
-    .filter(({ name, rotating }) => rotating && verified.includes(name))
-    .map(({ name }) => name);
 }

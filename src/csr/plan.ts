@@ -6,11 +6,12 @@ import type { WriteTx } from '../store/types.js';
 import { evaluate } from './evaluate.js';
 import { gatherFacts } from './facts.js';
 import { statedBundle } from './join-floor.js';
-import { heldJoin, joinerRings, refuseHeldJoin } from './joining.js';
+import { heldJoin, isJoin, joinerRings, refuseHeldJoin } from './joining.js';
 import { validityOf } from './lifetime.js';
 import { leafOrder, nodeOf } from './order.js';
 import type { Parts } from './parts.js';
 import { isRequesterBanned } from './requester.js';
+import { callingNode } from './rules/rule.js';
 import type { CertificateRequest, Decision, Profile, RequestFacts } from './types.js';
 
 /** What shall become of a request, and for an approved one its certificate, ready to be signed. */
@@ -128,10 +129,21 @@ async function registerHolder(
   const machine = plan.facts.node?.name ?? plan.facts.identity.token?.node;
   const stated = statedBundle(request);
   await parts.consumers?.registerIssued(tx, prepared.order, {
+    joined: comesAnew(plan),
     joinerIn: joinerRings(parts, plan, request),
     ...(machine === undefined ? {} : { machine }),
     ...(stated === undefined ? {} : { stated: { ring: plan.profile.ring, ...stated } }),
   });
+}
+
+/**
+ * Whether what was known of the holder says nothing about who is given this: a join, unless a machine asks with its own
+ * certificate for what else runs on it.
+ */
+function comesAnew({ profile, csr, facts: { identity } }: Plan): boolean {
+  if (!isJoin({ profile, csr, identity })) return false;
+  if (nodeOf(profile, csr) !== undefined || profile.approval === 'etcd-member') return true;
+  return callingNode(identity) === undefined && identity.member === undefined;
 }
 
 /** The same plan, denied because a claim was refused in the transaction that would have used it. */

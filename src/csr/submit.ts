@@ -5,7 +5,7 @@ import { recordDecision } from './decision-record.js';
 import { requestConflict, requestExists } from './errors.js';
 import { withHold } from './hold.js';
 import { measureIssued, type Settled } from './issue.js';
-import { requireFloor, withStatement } from './join-floor.js';
+import { requireFloor, statedIn, withStatement } from './join-floor.js';
 import { creationFields } from './managed-fields.js';
 import { generatedName, newUid } from './names.js';
 import { newRequest, textOf, withCondition } from './object.js';
@@ -118,7 +118,8 @@ async function candidateOf(parts: Parts, { draft, identity, now }: Draft, name: 
   const managed = creationFields(request.metadata, draft.fieldManager, created);
   if (managed !== undefined) request.metadata.managedFields ??= [managed];
   const plan = profile === undefined ? undefined : await planFor(parts, { profile, csr, identity, request }, now);
-  if (profile !== undefined) await requireFloor(parts, profile, { identity, stated: draft.bundle });
+  if (profile !== undefined)
+    await requireFloor(parts, profile, { identity, stated: draft.bundle ?? statedIn(request) });
   return { request, csr, identity, plan };
 }
 

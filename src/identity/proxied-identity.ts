@@ -1,8 +1,10 @@
+import type { Ca } from '../ca/types.js';
 import type { Clock } from '../clock.js';
 import type { Topology } from '../config/types.js';
 import { RotundaError } from '../errors.js';
 import type { Nodes } from '../fleet/types.js';
 import { type CredentialUseRow, findCredentialUse } from '../store/queries/certificate-use.js';
+import { listRunningRotations } from '../store/queries/rotations.js';
 import type { Store } from '../store/types.js';
 import { recordFirstUse, recordUseAgain, refuseRevoked } from './first-use.js';
 import { createLru, type Lru } from './lru.js';
@@ -19,6 +21,7 @@ export type ProxiedIdentitiesOptions = {
   readonly bans: Bans;
   readonly clock: Clock;
   readonly topology: Topology;
+  readonly ca: Pick<Ca, 'authorities'>;
 };
 
 export type ProxiedIdentities = {
@@ -55,6 +58,7 @@ async function identityOf(room: Room, user: ClaimedUser): Promise<Identity> {
   const node = nodeOfUser(username, groups);
   const token = groups.includes(bootstrappersGroup) ? await tokenOf(room, username) : undefined;
   const credential = isAnonymous || token !== undefined ? undefined : await credentialOf(room, user);
+  if (!isAnonymous && credential === undefined) await refuseUnproven(room, user, token !== undefined);
   const vouched = ringFacts(room, { username, node, credential });
   return Object.freeze<Identity>({
     ...user,
@@ -129,6 +133,27 @@ async function credentialOf(room: Room, { username, extra }: ClaimedUser): Promi
     room.used.set(fingerprint, record);
   }
   return record;
+}
+
+/**
+ * While an API server may still believe an authority whose key is somebody else's too, its word for a certificate counts
+ * only where the inventory knows that very one: anybody with the key can make others. A bootstrap token and a service
+ * account's are no certificates. Throws 'forbidden'.
+ */
+async function refuseUnproven(room: Room, { username, extra }: ClaimedUser, isToken: boolean): Promise<void> {
+  const { ca, store, topology } = room;
+  const ring = topology.kubernetesClient;
+  if (!ca.authorities(ring).some(({ tainted }) => tainted)) return;
+  const running = await listRunningRotations(store.db);
+  if (!running.some((row) => row.ring === ring && row.kind === 'emergency')) return;
+  const credentials = Object.hasOwn(extra, credentialKey) ? (extra[credentialKey] ?? []) : [];
+  const isCertificate = credentials.some((text) => text.startsWith('X509'));
+  const isAccount =
+    username.startsWith('system:serviceaccount:') && credentials.some((text) => text.startsWith('JTI='));
+  if (!isCertificate && (isToken || isAccount)) return;
+  throw refused(
+    `a key of the ring ${ring} may be somebody else's too: until that is over an API server's word for ${username} counts only with a certificate that was issued here, named in ${credentialKey}; ask this service itself, with the certificate`,
+  );
 }
 
 /** Ties nodes and holders of known certificates to the ring whose bans reach them. */

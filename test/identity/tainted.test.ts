@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { intend, leafOrder } from '../ca/support.js';
@@ -66,5 +68,33 @@ describe("certificates of an authority whose key is somebody else's too", () => 
   it('cannot ask for others in the name of a node', async () => {
     const body = { signerName: 'kubernetes.io/kube-apiserver-client-kubelet', request: 'x' };
     expect((await rotunda.client(minted).send('POST', '/pki/v1/requests', { body })).status).toBe(401);
+  });
+
+  it('are no better by the word of an API server, which believes the authority still', async () => {
+    const { proxied } = rotunda.service.context;
+    const key = 'authentication.kubernetes.io/credential-id';
+    const said = (username: string, groups: readonly string[], ...credential: string[]) =>
+      proxied.identityOf({
+        ...{ username, uid: '', groups: [...groups, 'system:authenticated'] },
+        extra: credential.length === 0 ? {} : { [key]: credential },
+      });
+    const nodes = ['system:nodes'];
+    const masters = ['system:masters'];
+    const fingerprint = new X509Certificate(recorded.cert).fingerprint256.replaceAll(':', '').toLowerCase();
+    await expect(said('system:node:worker-1', nodes, `X509SHA256=${fingerprint}`)).resolves.toMatchObject({
+      node: 'worker-1',
+    });
+    const unknown = `X509SHA256=${'0'.repeat(64)}`;
+    for (const [name, groups] of [
+      ['system:node:worker-2', nodes],
+      ['root', masters],
+      ['system:serviceaccount:kube-system:a', ['system:serviceaccounts']],
+    ] as const) {
+      await expect(said(name, groups, unknown)).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(said(name, groups)).rejects.toMatchObject({ code: 'forbidden' });
+    }
+    await expect(
+      said('system:serviceaccount:kube-system:a', ['system:serviceaccounts'], 'JTI=1'),
+    ).resolves.toBeDefined();
   });
 });

@@ -103,6 +103,30 @@ describeEachDatabase('a ring with a join floor', (newDatabase) => {
     expect(again.status).toBe(201);
   });
 
+  it('holds a statement in an annotation to the same rule', async () => {
+    const { generation } = await publish.addAuthority(ring, { raiseFloor: true });
+    const ask = async (stated: string): Promise<TestAnswer> => {
+      const node = `n${String((nodes += 1))}`;
+      const annotations = { 'rotunda.dev/bundle-generation': stated };
+      const body = {
+        ...{ apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest' },
+        metadata: { generateName: 'node-', annotations },
+        spec: {
+          signerName,
+          request: Buffer.from(nodeCsr(node)).toString('base64'),
+          usages: ['digital signature', 'client auth'],
+        },
+      };
+      const client = service.client(await nodeToken(admin, node));
+      return client.send('POST', '/apis/certificates.k8s.io/v1/certificatesigningrequests', { body });
+    };
+    for (const stated of ['0', String(generation - 1), '9999999999']) {
+      const answer = await ask(stated);
+      expect([stated, answer.status, answer.json<{ kind: string }>().kind]).toEqual([stated, 409, 'Status']);
+    }
+    expect((await ask(String(generation))).status).toBe(201);
+  });
+
   it('keeps what was stated with the request', async () => {
     const { digest } = service.service.context.ca.bundle(ring);
     const { name } = (await join({ bundleGeneration: 1, bundleDigest: digest })).json<{ name: string }>();
