@@ -38,7 +38,9 @@ export async function registerIssued(
     source: 'issued',
     joinerIn: facts.joinerIn ?? [],
     ...(facts.stated !== undefined && { stated: facts.stated }),
-    ...(order.tokenId !== undefined && { joinedBy: { token: order.tokenId, profile: order.profile } }),
+    ...((order.tokenId !== undefined || facts.joined === true) && {
+      joinedBy: { token: order.tokenId ?? '', profile: order.profile },
+    }),
   });
 }
 

@@ -149,8 +149,9 @@ export type JoinerDraft = {
   /** What it said that it holds, with the digest. */
   readonly stated?: BundleClaim & { readonly ring: string };
   /**
-   * A token, and not an earlier certificate, entitles it: it has not been there before, or it is another machine. One that
-   * is given several profiles on one token is one machine.
+   * A token or a person, and not an earlier certificate, entitles it: it has not been there before, or it is another
+   * machine. One that is given several profiles on one token is one machine. The token is empty where it is none of this
+   * service's own: then the same profile once more is another machine.
    */
   readonly joinedBy?: { readonly token: string; readonly profile: string };
 };
@@ -162,6 +163,8 @@ export type HolderConsumer = Pick<JoinerDraft, 'class' | 'name' | 'node' | 'ring
 export type IssuedFacts = {
   /** The machine of a control-plane certificate, which the certificate itself does not name. */
   readonly machine?: string;
+  /** Nobody has shown a certificate of this machine: it comes anew, with whatever entitles it. */
+  readonly joined?: boolean;
   readonly joinerIn?: readonly string[];
   readonly stated?: JoinerDraft['stated'];
 };

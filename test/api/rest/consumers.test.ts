@@ -90,6 +90,21 @@ describe('consumers', () => {
     expect(acknowledged.status).toBe(200);
   });
 
+  it('begin anew where a person lets their machine in again, and not where they renew', async () => {
+    const signerName = 'kubernetes.io/kube-apiserver-client-kubelet';
+    const kept = async (): Promise<number | undefined> =>
+      (await admin.send('GET', pathOf('kubelet/w5'))).json<View>().rings[0]?.loaded;
+    const self = await nodeClient('w5');
+    await self.send('POST', pathOf('kubelet/w5', '/heartbeat'), { body: await heartbeat() });
+    const renewed = await self.send('POST', '/pki/v1/requests', { body: { signerName, request: nodeCsr('w5') } });
+    expect([renewed.status, await kept()]).toEqual([201, 1]);
+    const asked = await admin.send('POST', '/pki/v1/requests', { body: { signerName, request: nodeCsr('w5') } });
+    const request = asked.json<{ name: string }>().name;
+    await admin.send('POST', `/pki/v1/requests/${request}/approve`, { body: {} });
+    await certificateOf(admin, request);
+    expect(await kept()).toBe(0);
+  });
+
   it('are nobody else’s to speak for', async () => {
     await admin.send('POST', '/pki/v1/consumers', { body: { name: 'kube-scheduler/w2' } });
     await admin.send('POST', '/pki/v1/consumers', { body: { name: 'kube-scheduler/w1' } });

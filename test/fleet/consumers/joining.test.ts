@@ -76,6 +76,25 @@ describeEachStore('who is given a certificate', (open) => {
     expect(await loaded()).toMatchObject({ loaded: 0, joiner: false });
   });
 
+  test('begins anew without a token of this service too, whatever this process remembers', async () => {
+    const rooms = await startConsumers(await open());
+    const { consumers, claim } = rooms;
+    const first = await claim('kubernetes', 1);
+    const loaded = async () => (await consumers.get('kubelet/worker-1')).rings;
+    await issued(rooms, kubelet(), { joined: true });
+    await consumers.acknowledge(acknowledgement('kubelet/worker-1', 'kubernetes', first), operator);
+    await issued(rooms, kubelet({ profile: 'kubernetes.io/kubelet-serving' }));
+    expect(await loaded()).toMatchObject([{ loaded: 1 }]);
+    await issued(rooms, kubelet(), { joined: true, joinerIn: ['kubernetes'] });
+    expect(await loaded()).toMatchObject([{ loaded: 0, joiner: true, evidence: undefined }]);
+    await consumers.acknowledge(acknowledgement('kubelet/worker-1', 'kubernetes', first), operator);
+    await issued(rooms, byToken('t1'));
+    expect(await loaded()).toMatchObject([{ loaded: 0 }]);
+    await consumers.acknowledge(acknowledgement('kubelet/worker-1', 'kubernetes', first), operator);
+    await issued(rooms, kubelet(), { joined: true });
+    expect(await loaded()).toMatchObject([{ loaded: 0 }]);
+  });
+
   test('is not spoken for by the machine that it replaces', async () => {
     const rooms = await startConsumers(await open());
     const { consumers, claim, clock } = rooms;
