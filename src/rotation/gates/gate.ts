@@ -2,7 +2,7 @@ import { formatDuration } from '../../config/duration.js';
 import type { Blocker, Gate, GateName, Rotation } from '../types.js';
 
 /** Blockers that are shown; a fleet that has not heard of anything yet would fill pages. */
-const mostShown = 50;
+export const mostShown = 50;
 
 /** One requirement: what holds counts, what does not is a blocker. */
 export type Check = {

@@ -1,5 +1,5 @@
 import type { Blocker, Facts, Rotation, VerifierClassFact, VerifierFact } from '../types.js';
-import { blockedBy, type Check, iso, passed } from './gate.js';
+import { blockedBy, type Check, iso, mostShown, passed } from './gate.js';
 
 /** Which verifiers must have loaded `generation`, and whether those that joined meanwhile count. */
 export type TrustDemand = {
@@ -10,11 +10,19 @@ export type TrustDemand = {
 
 /** Every verifier's process has loaded the generation, and every class that verifies the ring is accounted for. */
 export function trustChecks(facts: Facts, demand: TrustDemand): Check[] {
-  return [
-    ...facts.classes.map((found) => classCheck(found, facts, demand.generation)),
-    ...facts.verifiers.map((verifier) => verifierCheck(verifier, facts, demand)),
-  ];
+  let blocked = 0;
+  const ofVerifiers = facts.verifiers.map((verifier) => {
+    // Who is told of no more is counted, and not written about.
+    const check = verifierCheck(verifier, facts, demand, blocked < mostShown);
+    blocked += check.blockers.length;
+    return check;
+  });
+  return [...facts.classes.map((found) => classCheck(found, facts, demand.generation)), ...ofVerifiers];
 }
+
+const untold: Check = blockedBy({
+  ...{ subject: '', kind: 'consumer', requirement: '', lastEvidence: '', since: undefined, remedies: [] },
+});
 
 /** A gate over nobody is no gate: each class has members, or somebody answers by name for there being none. */
 function classCheck(found: VerifierClassFact, { now, ring }: Facts, generation: number): Check {
@@ -40,14 +48,24 @@ function classCheck(found: VerifierClassFact, { now, ring }: Facts, generation: 
   });
 }
 
-function verifierCheck(verifier: VerifierFact, facts: Facts, demand: TrustDemand): Check {
+function verifierCheck(verifier: VerifierFact, facts: Facts, demand: TrustDemand, told: boolean): Check {
   if (verifier.joiner && !demand.joiners) return passed(0);
-  const problem = problemOf(verifier, facts, demand);
-  return problem === undefined ? passed() : blockedBy(problem);
+  if (isFine(verifier, facts, demand)) return one;
+  if (!told) return untold;
+  return blockedBy(problemOf(verifier, facts, demand));
 }
 
-function problemOf(verifier: VerifierFact, facts: Facts, demand: TrustDemand): Blocker | undefined {
+const one = passed();
+
+/** By far the most, in a large fleet. */
+function isFine(verifier: VerifierFact, { timing }: Facts, { generation }: TrustDemand): boolean {
+  const { silentSince, loaded, clean, clockSkewMs = 0 } = verifier;
+  return silentSince === undefined && loaded >= generation && clean && Math.abs(clockSkewMs) <= timing.longestSkew;
+}
+
+function problemOf(verifier: VerifierFact, facts: Facts, demand: TrustDemand): Blocker {
   const { generation } = demand;
+  const skew = Math.abs(verifier.clockSkewMs ?? 0);
   const { name } = verifier;
   const base = { subject: name, kind: 'consumer' as const, since: verifier.acknowledgedAt };
   const remedies = remediesFor(name, facts.ring.name, generation);
@@ -65,17 +83,9 @@ function problemOf(verifier: VerifierFact, facts: Facts, demand: TrustDemand): B
     const requirement = `${joined}evidence that does not rest on the cross-certificate`;
     return { ...base, requirement, lastEvidence: knownOf(verifier), remedies };
   }
-  const skew = Math.abs(verifier.clockSkewMs ?? 0);
-  if (skew > facts.timing.longestSkew) {
-    const lastEvidence = `its clock is ${String(Math.round(skew / 1000))} s away`;
-    return {
-      ...base,
-      requirement: 'its clock has to be right',
-      lastEvidence,
-      remedies: ['set its clock', ...remedies.slice(-1)],
-    };
-  }
-  return undefined;
+  const lastEvidence = `its clock is ${String(Math.round(skew / 1000))} s away`;
+  const requirement = 'its clock has to be right';
+  return { ...base, requirement, lastEvidence, remedies: ['set its clock', ...remedies.slice(-1)] };
 }
 
 function knownOf({ loaded, evidence, acknowledgedAt }: VerifierFact): string {
