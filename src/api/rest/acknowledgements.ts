@@ -1,13 +1,11 @@
-import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
 import type { Context } from '../../context.js';
-import type { Acknowledgement, Heartbeat, Reported } from '../../fleet/consumers/report-types.js';
+import type { Heartbeat, Reported } from '../../fleet/consumers/report-types.js';
 import type { BlastRadius } from '../../fleet/consumers/types.js';
-import { RotundaError } from '../../errors.js';
-import { isItself } from '../../fleet/consumers/selves.js';
 import type { RestApp } from './app.js';
 import { consumerParams, consumerSchema, consumerView } from './consumers.js';
+import { acknowledgementOf, shown } from './reverse-handshake.js';
 import { defined, json, problems, text, timeOf, timeText } from './schemas.js';
 
 const time = z.iso.datetime({ offset: true });
@@ -96,6 +94,7 @@ const radiusSchema = z
 const tags = ['consumers'];
 
 export type BlastRadiusView = z.output<typeof radiusSchema>;
+export type AcknowledgementBody = z.output<typeof acknowledgementSchema>;
 export type ReportedView = z.output<typeof reportedSchema>;
 
 export function acknowledgementRoutes(app: RestApp, context: Context): void {
@@ -103,7 +102,7 @@ export function acknowledgementRoutes(app: RestApp, context: Context): void {
   quarantineRoutes(app, context);
 }
 
-function reportRoutes(app: RestApp, { consumers }: Context): void {
+function reportRoutes(app: RestApp, { consumers, clock }: Context): void {
   const access = (subresource: string) => ({
     access: { verb: 'create', resource: 'consumers', subresource, param: 'consumer' },
   });
@@ -139,7 +138,7 @@ function reportRoutes(app: RestApp, { consumers }: Context): void {
     },
     async (request) => {
       const { evidence } = request.body;
-      if (evidence === 'reverse-handshake') return viewOf(await shown(consumers, request));
+      if (evidence === 'reverse-handshake') return viewOf(await shown({ consumers, clock }, request));
       const said = { ...acknowledgementOf(request.params.consumer, request.body), evidence };
       return viewOf(await consumers.acknowledge(said, request.identity));
     },
@@ -202,56 +201,6 @@ function heartbeatOf(body: z.output<typeof heartbeatSchema>): Heartbeat {
       ...(delivered && { delivered: { ...delivered, at: Date.parse(delivered.at) } }),
       ...(streamsSince !== undefined && { streamsSince: Date.parse(streamsSince) }),
     })),
-  };
-}
-
-type Shown = Pick<FastifyRequest, 'identity' | 'candidate' | 'candidateProblem'> & {
-  readonly params: { readonly consumer: string };
-  readonly body: z.output<typeof acknowledgementSchema>;
-};
-
-/**
- * The connection itself is the evidence: its certificate is of the new authority, without the cross-certificate, and the
- * caller has verified it. Who calls is settled as for every report. Throws 'conflict' where it shows nothing.
- */
-async function shown(consumers: Context['consumers'], request: Shown): Promise<Reported> {
-  const { candidate, candidateProblem, body, params, identity } = request;
-  if (candidate?.ring !== body.ring || candidate.generation > body.generation) {
-    const name = `candidate.${body.ring}.rotunda.internal`;
-    throw new RotundaError('conflict', candidateProblem ?? `this connection shows nothing of the ring ${body.ring}`, {
-      hint: `while an authority comes, connect to this service under the name ${name}, and verify its certificate with what the process has loaded`,
-    });
-  }
-  // Another's connection shows what that other one trusts.
-  const { name, node = null } = await consumers.get(params.consumer);
-  if (!isItself(identity, { name, node }))
-    throw new RotundaError('forbidden', `${identity.username} cannot shake hands for ${params.consumer}`, {
-      hint: 'the consumer itself connects, with its own certificate; others say what they know with evidence restart, or attest',
-    });
-  const said = acknowledgementOf(params.consumer, body);
-  const reported = await consumers.acknowledge({ ...said, evidence: 'self-report' }, identity);
-  const process = said.process === undefined ? {} : { process: said.process };
-  const { ring, generation } = candidate;
-  const proof = { consumer: params.consumer, ring, generation, evidence: 'reverse-handshake', clean: true } as const;
-  const outcome = await consumers.prove(undefined, { ...proof, ...process });
-  return {
-    outcome: outcome === 'applied' ? outcome : reported.outcome,
-    consumer: await consumers.get(params.consumer),
-  };
-}
-
-function acknowledgementOf(
-  consumer: string,
-  body: z.output<typeof acknowledgementSchema>,
-): Omit<Acknowledgement, 'evidence'> {
-  const { process, reportedAt, deliveredAt, startedAt, evidence: _evidence, ...rest } = body;
-  return {
-    ...defined(rest),
-    consumer,
-    ...(process && { process: { id: process.id, startedAt: Date.parse(process.startedAt) } }),
-    ...(reportedAt !== undefined && { reportedAt: Date.parse(reportedAt) }),
-    ...(deliveredAt !== undefined && { deliveredAt: Date.parse(deliveredAt) }),
-    ...(startedAt !== undefined && { startedAt: Date.parse(startedAt) }),
   };
 }
 

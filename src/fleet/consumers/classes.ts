@@ -29,6 +29,12 @@ export const sameKeyMinimums: Minimums = Object.fromEntries(
     .map(({ name }) => [name, 'self-report']),
 );
 
+/**
+ * What shows a certificate that somebody connects with. A handshake with this service shows what a process verifies servers
+ * with: the files for clients are others, in every program here, and may be older.
+ */
+const ofClients: readonly Purpose[] = ['kubernetesClient', 'etcdPeer', 'etcdClient', 'frontProxy'];
+
 const byName = new Map(builtInClasses.map((known) => [known.name, known]));
 
 export function classNamed(name: string): ConsumerClass | undefined {
@@ -84,12 +90,16 @@ function verifying(known: ConsumerClass, purposes: readonly Purpose[], minimums:
   const demanded = Object.hasOwn(minimums, known.name) ? minimums[known.name] : undefined;
   const minimum = demanded === undefined ? own : readAtStart ? strongest([demanded, 'restart']) : demanded;
   const unprobed = found.some((one) => one.readAtStart === true && one.probed !== true);
+  const unseen: readonly EvidenceKind[] = [
+    ...(unprobed ? (['canary-probe'] as const) : []),
+    ...(purposes.some((purpose) => ofClients.includes(purpose)) ? (['reverse-handshake'] as const) : []),
+  ];
   return {
     class: known.name,
     description: known.description,
     purposes,
     minimum,
-    accepted: evidenceKinds.filter((kind) => rank(kind) >= rank(minimum) && !(unprobed && kind === 'canary-probe')),
+    accepted: evidenceKinds.filter((kind) => rank(kind) >= rank(minimum) && !unseen.includes(kind)),
     readAtStart,
     streams: known.streams,
     remedy: known.remedy,

@@ -5,7 +5,7 @@ import { type ConsumerRingRow, findConsumerRings, updateConsumerRing } from '../
 import { type ConsumerRow, findConsumer, insertConsumer, updateConsumer } from '../../store/queries/consumers.js';
 import type { WriteTx } from '../../store/types.js';
 import { cause } from '../names.js';
-import { classNamed } from './classes.js';
+import { classNamed, verifyingIn } from './classes.js';
 import { detailOf, newConsumerRow, noSuchConsumer, processOf, publishConsumer, ringRowOf, stateOf } from './records.js';
 import { afterStatement, compareProcess, ofNewProcess, type RingState, type Statement } from './reports.js';
 import { type ConsumersRoom, type Found, mustFind, nowOf, record, speaksForAll } from './room.js';
@@ -97,7 +97,8 @@ export async function applyReport(
   for (const statement of report.statements) {
     const state = after.get(statement.ring);
     if (state === undefined) throw noPart(found.row.name, statement);
-    const next = afterStatement(state, statement, about);
+    const { accepted } = verifyingIn(room.topology, statement.ring, found.row.class, room.minimums);
+    const next = afterStatement(state, statement, { ...about, accepted });
     if (next === undefined) late += 1;
     else after.set(statement.ring, next);
   }

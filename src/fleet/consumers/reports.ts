@@ -1,3 +1,4 @@
+import { type EvidenceKind, evidenceKinds } from '../../rotation/types.js';
 import { isGathered, rank } from './classes.js';
 import type { KeptEvidence, ProcessMark } from './types.js';
 
@@ -29,6 +30,13 @@ export type Statement = {
   readonly streamsSince?: number;
   /** By the consumer's clock, where the consumer itself speaks. */
   readonly reportedAt?: number;
+};
+
+export type About = {
+  readonly process: string | undefined;
+  readonly now: number;
+  /** What counts for its class in this ring: it is not given up for what does not. */
+  readonly accepted?: readonly EvidenceKind[];
 };
 
 /** Programs that work out when they began come to slightly different times; one with the same id that began later is another. */
@@ -70,11 +78,7 @@ export function ofRejoined(state: RingState, joiner: boolean): RingState {
  * What is known after a statement of the present process. The newest statement is the truth, also where it is a lower
  * generation: a restored snapshot. `undefined` where a newer one came before it.
  */
-export function afterStatement(
-  state: RingState,
-  statement: Statement,
-  about: { readonly process: string | undefined; readonly now: number },
-): RingState | undefined {
+export function afterStatement(state: RingState, statement: Statement, about: About): RingState | undefined {
   const { loaded, delivered, reportedAt, streamsSince } = statement;
   const isNews = isAfter(reportedAt, state.reportedAt);
   // What is loaded is settled on its own: a report that does not speak of it does not make an earlier one that does late.
@@ -98,18 +102,20 @@ function isAfter(at: number | undefined, newest: number | undefined): boolean {
 function withLoaded(
   state: RingState,
   said: NonNullable<Statement['loaded']>,
-  { process, now }: { readonly process: string | undefined; readonly now: number },
+  { process, now, accepted = [] }: About,
 ): RingState {
   const { generation } = said;
   const same = state.process === process && state.loaded === generation;
-  // What this service has seen itself is not made less by a consumer that says the same.
-  const seen = same && state.evidence !== undefined && isGathered(state.evidence) ? state.evidence : undefined;
-  const evidence = seen !== undefined && rank(seen) > rank(said.evidence) ? seen : said.evidence;
-  const clean = said.clean || (seen !== undefined && state.clean);
+  // What this service has seen itself is not made less by a consumer that says the same, nor does it make that less.
+  const both = [state.evidence, said.evidence].some((kind) => kind !== undefined && isGathered(kind));
+  const kept = same && both ? state.evidence : undefined;
+  const weight = (kind: EvidenceKind): number => (accepted.includes(kind) ? evidenceKinds.length : 0) + rank(kind);
+  const keeps = kept !== undefined && weight(kept) > weight(said.evidence);
+  const clean = said.clean || (state.clean && (keeps || (kept !== undefined && isGathered(kept))));
   return {
     ...state,
     loaded: generation,
-    evidence,
+    evidence: keeps ? kept : said.evidence,
     clean,
     process,
     acknowledgedAt: now,

@@ -67,17 +67,24 @@ describe('built-in classes', () => {
 
   it('take stronger evidence for weaker, and no probe for a file that no probe shows', () => {
     const accepted = (ring: string, name: string) => verifyingIn(topology, ring, name).accepted;
-    expect(accepted('kubernetes', 'kubelet')).toEqual(['restart', 'reverse-handshake', 'in-process']);
-    expect(accepted('kubernetes', 'kube-scheduler')).toEqual([
-      'self-report',
-      'restart',
-      'canary-probe',
-      'reverse-handshake',
-      'in-process',
-    ]);
-    expect(accepted('etcd', 'etcd-member')).toEqual(['restart', 'canary-probe', 'reverse-handshake', 'in-process']);
+    expect(accepted('kubernetes', 'kubelet')).toEqual(['restart', 'in-process']);
+    expect(accepted('kubernetes', 'kube-scheduler')).toEqual(['self-report', 'restart', 'canary-probe', 'in-process']);
+    expect(accepted('etcd', 'etcd-member')).toEqual(['restart', 'canary-probe', 'in-process']);
     expect(accepted('etcd', 'kube-apiserver')).toEqual(['restart', 'reverse-handshake', 'in-process']);
-    expect(accepted('kubernetes', 'kube-controller-manager')).toEqual(['restart', 'reverse-handshake', 'in-process']);
+    expect(accepted('kubernetes', 'kube-controller-manager')).toEqual(['restart', 'in-process']);
+  });
+
+  it('take a handshake with this service only for what verifies servers', () => {
+    const takes = (ring: string, name: string): boolean =>
+      verifyingIn(split, ring, name).accepted.includes('reverse-handshake');
+    expect(['kubelet', 'kube-controller-manager'].map((name) => takes(split.kubernetesServer, name))).toEqual([
+      true,
+      true,
+    ]);
+    expect(takes(split.etcdServer, 'kube-apiserver')).toBe(true);
+    for (const ring of [split.kubernetesClient, split.etcdPeer, split.etcdClient, split.frontProxy])
+      for (const known of classesOf(split, ring))
+        expect([known.class, known.accepted.includes('reverse-handshake')]).toEqual([known.class, false]);
   });
 
   it('can be given another minimum, but never a word for what is read only at start', () => {

@@ -53,6 +53,17 @@ describe('a report', () => {
     expect(afterStatement(seen, said(2, 1), { ...about, process: 'p2' })).toMatchObject({ evidence: 'self-report' });
   });
 
+  it('keeps what counts for the class over what does not, whichever came first', () => {
+    const counting = { ...about, accepted: ['restart', 'in-process'] as const };
+    const as = (evidence: 'restart' | 'reverse-handshake') => ({ loaded: { generation: 2, evidence, clean: true } });
+    const restarted = afterStatement(unknown, as('restart'), counting) ?? unknown;
+    expect(afterStatement(restarted, as('reverse-handshake'), counting)).toMatchObject({ evidence: 'restart' });
+    const shaken = afterStatement(unknown, as('reverse-handshake'), counting) ?? unknown;
+    expect(shaken).toMatchObject({ evidence: 'reverse-handshake' });
+    expect(afterStatement(shaken, as('restart'), counting)).toMatchObject({ evidence: 'restart' });
+    expect(afterStatement(restarted, said(2, 1), counting)).toMatchObject({ evidence: 'self-report' });
+  });
+
   it('ends joining only with evidence that does not rest on a cross-certificate', () => {
     const joiner = { ...unknown, joiner: true };
     expect(afterStatement(joiner, said(2, 1, false), about)?.joiner).toBe(true);
