@@ -230,4 +230,17 @@ describeEachDatabase('a rotation that changes its course', (newDatabase) => {
     const { keys, active } = await rig.context.keySets.get(set);
     expect([active, keys.map(({ kid }) => kid)]).toEqual([oldKey, [oldKey]]);
   });
+
+  it('of signing keys takes no key that another ring has', async () => {
+    await open();
+    const pem = (): string =>
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'pem', type: 'spki' }).toString();
+    const first = pem();
+    const { keySets } = rig.context;
+    await keySets.create('tokens-a', first, 'admin');
+    await expect(keySets.create('tokens-b', first, 'admin')).rejects.toMatchObject({ code: 'invalid' });
+    await keySets.create('tokens-b', pem(), 'admin');
+    const start = rig.start({ ring: 'tokens-b', kind: 'keys', options: { publicKey: first } });
+    await expect(start).rejects.toMatchObject({ code: 'invalid' });
+  });
 });

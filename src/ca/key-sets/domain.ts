@@ -15,7 +15,7 @@ import {
 import { ringChanges } from '../../store/queries/ring-changes.js';
 import type { Schema } from '../../store/schema.js';
 import type { Store, WriteTx } from '../../store/types.js';
-import { keyBundle, readKeySet, signingKeyRow } from './key-sets.js';
+import { keyBundle, readKeySet, refuseKnownKey, signingKeyRow } from './key-sets.js';
 import { readSigningKey } from './signing-key.js';
 
 const nothing = { live: 0, liveIsExact: true, samples: [], inFlight: 0, latestNotAfter: undefined };
@@ -34,15 +34,7 @@ export function createKeySetDomain({ store }: { readonly store: Store }): TrustD
           },
         ]);
       const key = readSigningKey(publicKey, 'publicKey');
-      const known = (await listSigningKeys(store.db, ring)).some(({ kid }) => kid === key.kid);
-      if (known)
-        throw invalid([
-          {
-            field: 'publicKey',
-            reason: 'FieldValueDuplicate',
-            message: `the ring ${ring} has had the key ${key.kid} already`,
-          },
-        ]);
+      await refuseKnownKey(store.db, key.kid);
       return {
         key: key.kid,
         crossSigned: false,

@@ -4,10 +4,11 @@ import type { Kysely } from 'kysely';
 
 import type { Audit } from '../../audit/types.js';
 import type { Clock } from '../../clock.js';
-import { RotundaError } from '../../errors.js';
+import { invalid, RotundaError } from '../../errors.js';
 import { findBundle, insertBundle } from '../../store/queries/bundles.js';
 import {
   findKeySet,
+  findSigningKey,
   insertKeySet,
   insertSigningKey,
   listKeySets,
@@ -54,6 +55,7 @@ export function createKeySets({ store, clock, audit }: Parts): KeySets {
       await store.write(async (tx) => {
         const now = clock.now().getTime();
         await refuseTaken(tx, ring);
+        await refuseKnownKey(tx.db, key.kid);
         await insertKeySet(tx.db, { ring, generation: 1, epoch: 1, active_key: key.kid, created_at: now });
         await insertSigningKey(tx.db, signingKeyRow(ring, key, 'active', now));
         await insertBundle(tx.db, keyBundle(ring, 1, [key], now));
@@ -80,6 +82,20 @@ async function refuseTaken({ db }: WriteTx, ring: string): Promise<void> {
   throw new RotundaError('already-exists', `there is a ring ${JSON.stringify(ring)} already`, {
     hint: 'its next key comes with rotunda rotation start',
   });
+}
+
+/** A key signs for one ring: tokens name it, and nothing else tells whose they are. Throws RotundaError 'invalid'. */
+export async function refuseKnownKey(db: Kysely<Schema>, kid: string): Promise<void> {
+  const known = await findSigningKey(db, kid);
+  if (known === undefined) return;
+  throw invalid([
+    {
+      field: 'publicKey',
+      reason: 'FieldValueDuplicate',
+      message: `the ring ${known.ring} has had the key ${kid} already`,
+      hint: 'make another key pair, and send its public half',
+    },
+  ]);
 }
 
 /** The set as the database has it. Throws RotundaError 'not-found'. */

@@ -24,6 +24,11 @@ export function listSigningKeys(db: Kysely<Schema>, ring: string): Promise<Signi
     .execute();
 }
 
+/** Of whichever ring it is. */
+export function findSigningKey(db: Kysely<Schema>, kid: string): Promise<SigningKeyRow | undefined> {
+  return db.selectFrom('signing_keys').selectAll().where('kid', '=', kid).executeTakeFirst();
+}
+
 export async function insertKeySet(db: Transaction<Schema>, row: KeySetRow): Promise<void> {
   await db.insertInto('key_sets').values(row).execute();
 }
