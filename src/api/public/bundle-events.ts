@@ -16,8 +16,10 @@ export type BundleEvents = {
 
 type Source = Pick<Ca, 'rings' | 'bundle'>;
 
-/** A position of a thousand rings is far shorter. */
-const longestId = 16_384;
+/** Characters of an id beyond what its rings need: of rings that there were once. */
+const spareId = 1_024;
+/** Characters of `=`, a generation and `,`. */
+const longestPart = 12;
 const nothing: Position = new Map();
 
 /** Of one ring: the id of an event is the generation. Throws 'not-found'. */
@@ -31,13 +33,23 @@ export function ringEvents(ca: Source, ring: string): BundleEvents {
 
 /** Of all rings: the id of an event has every ring's generation, `etcd=3,kubernetes=5`. */
 export function allEvents(ca: Source): BundleEvents {
-  return bundleEvents(ca, () => ca.rings().map(({ name }) => name), {
+  const names = (): readonly string[] => ca.rings().map(({ name }) => name);
+  return bundleEvents(ca, names, {
     write: (position) => [...position].map(([ring, generation]) => `${ring}=${String(generation)}`).join(','),
     read: (id) => {
       const pairs = id.split(',').map((pair) => /^([^=]+)=(\d{1,10})$/.exec(pair));
-      return new Map(pairs.flatMap((pair) => (pair === null ? [] : [[pair[1] ?? '', Number(pair[2])] as const])));
+      const named = new Map(
+        pairs.flatMap((pair) => (pair === null ? [] : [[pair[1] ?? '', Number(pair[2])] as const])),
+      );
+      // Anybody may have written it, and it is kept as long as the reader stays: only rings that there are.
+      return new Map(names().flatMap((name) => ofRing(named, name)));
     },
   });
+}
+
+function ofRing(named: Position, name: string): (readonly [string, number])[] {
+  const generation = named.get(name);
+  return generation === undefined ? [] : [[name, generation]];
 }
 
 type Ids = { write(position: Position): string; read(id: string): Position };
@@ -54,6 +66,7 @@ function bundleEvents(ca: Source, rings: () => readonly string[], ids: Ids): Bun
     now = new Map(bundles.map(({ ring, generation }) => [ring, generation]));
     return now;
   };
+  const longestId = (): number => rings().reduce((sum, { length }) => sum + length + longestPart, spareId);
   const resumed = new Map<string, Position>();
   return {
     since: (seen) => {
@@ -73,7 +86,7 @@ function bundleEvents(ca: Source, rings: () => readonly string[], ids: Ids): Bun
       return made;
     },
     resume: (id) => {
-      if (id === undefined || id === '' || id.length > longestId) return nothing;
+      if (id === undefined || id === '' || id.length > longestId()) return nothing;
       const known = ids.write(current());
       if (id === known) return now;
       // After a restart a whole fleet names the same position.

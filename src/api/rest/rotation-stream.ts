@@ -39,10 +39,15 @@ export function createRotationStreams(parts: Parts): RotationStreams {
   return {
     open: async (stream) => {
       const { response } = stream;
+      // Gone while it was found out who it is: nothing more is told of its end.
+      if (response.destroyed) {
+        stream.release();
+        return;
+      }
       const reader = readerOf(stream);
       open.add(reader.end);
       response.once('close', () => open.delete(reader.end));
-      if (drained || response.destroyed) await reader.end();
+      if (drained) await reader.end();
       else
         await begin(parts, reader, stream.lastEventId).catch((error: unknown) => {
           parts.logger.error({ err: error }, 'a stream of rotations ends');
@@ -81,7 +86,7 @@ function readerOf({ response, release }: Opened): Reader {
     subscription?.close();
     release();
   });
-  if (!response.destroyed) response.writeHead(200, head);
+  response.writeHead(200, head);
   return {
     tell,
     hold: (held) => {

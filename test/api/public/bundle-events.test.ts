@@ -95,6 +95,13 @@ describe('events of all rings', () => {
     expect(ids(events, 'etcd=9,banana,=,kubernetes=x')).toEqual(['kubernetes=7']);
   });
 
+  it('keep of what a reader claims only what is about rings that there are', () => {
+    const events = allEvents(fakeBundles({ etcd: 3, kubernetes: 7 }));
+    const invented = Array.from({ length: 3_000 }, (_, at) => `r${String(at)}=1`);
+    expect([...events.resume(`gone=9,etcd=3,${invented.slice(0, 100).join(',')}`)]).toEqual([['etcd', 3]]);
+    expect([...events.resume(`etcd=3,${invented.join(',')}`.slice(0, 16_000))]).toEqual([]);
+  });
+
   it('keep what the reader knows beyond this replica', () => {
     const source = fakeBundles({ etcd: 3, kubernetes: 7 });
     const events = allEvents(source);
