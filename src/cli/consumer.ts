@@ -144,10 +144,15 @@ function register(noun: Command, io: Io): void {
     );
 }
 
-type Role = { readonly ring: string; readonly verifies: boolean; readonly presents: boolean };
+type Role = { readonly ring: string; readonly verifies?: true; readonly presents?: true };
 
+/** Says nothing of what was not asked for: that stays. */
 function rolesOf(verifies: readonly string[] = [], presents: readonly string[] = []): Role[] | undefined {
   const rings = [...new Set([...verifies, ...presents])];
   if (rings.length === 0) return undefined;
-  return rings.map((ring) => ({ ring, verifies: verifies.includes(ring), presents: presents.includes(ring) }));
+  return rings.map((ring) => ({
+    ring,
+    ...(verifies.includes(ring) && { verifies: true }),
+    ...(presents.includes(ring) && { presents: true }),
+  }));
 }

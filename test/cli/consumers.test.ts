@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import type { ConsumerView } from '../../src/api/rest/consumers.js';
 import { startTestService, type TestService } from '../support/service.js';
 import { inProcess, type Ran } from './rotunda.js';
 
@@ -47,6 +48,9 @@ describe('consumers', () => {
         { ring: 'kubernetes', verifies: false, presents: true },
       ],
     });
+    await ok('consumer', 'register', 'kube-apiserver/cp-1', '--presents', 'front-proxy');
+    const server = JSON.parse(await ok('consumer', 'get', 'kube-apiserver/cp-1', '-o', 'json')) as ConsumerView;
+    expect(server.rings.map(({ verifies }) => verifies)).toEqual([true, true, true]);
     expect(await ok('consumer', 'list', '--class', 'mesh', '-o', 'name')).toBe('consumer/mesh/gateway\n');
     expect(await ok('consumer', 'list', '--ring', 'front-proxy', '-o', 'name')).toContain('kube-apiserver/cp-1');
     expect((await admin('consumer', 'list', '--state', 'silent')).err).toBe('no consumer found\n');

@@ -63,12 +63,13 @@ const draftSchema = z
     class: text(63).optional(),
     node: text(253).optional().meta({ description: 'The machine that it runs on; its node may report for it' }),
     rings: z
-      .array(
-        z.strictObject({ ring: text(63), verifies: z.boolean().default(true), presents: z.boolean().default(false) }),
-      )
+      .array(z.strictObject({ ring: text(63), verifies: z.boolean().optional(), presents: z.boolean().optional() }))
       .max(32)
       .optional()
-      .meta({ description: 'What it has to do with which ring; what its class does when left out' }),
+      .meta({
+        description:
+          'What it has to do with which ring; what its class does when left out. A role that is left out stays; in a ring that is new to it and none of its class, it verifies unless it is said to present',
+      }),
     endpoints: z.array(text(300)).max(16).optional().meta({ description: '`HOST:PORT`, for probes' }),
     software: text(128, 0).optional().meta({ description: 'Program and version, such as `kubelet 1.36.3`' }),
     algorithms: z.array(text(63)).max(64).optional().meta({ description: 'Key types that it verifies' }),
@@ -129,9 +130,9 @@ function collectionRoutes(app: RestApp, { consumers }: Context): void {
       },
     },
     async (request, reply) => {
-      const { leaseSeconds, ...draft } = request.body;
-      const lease = leaseSeconds === undefined ? {} : { leaseMs: leaseSeconds * 1000 };
-      const { consumer, created } = await consumers.register({ ...defined(draft), ...lease }, request.identity);
+      const { leaseSeconds, rings, ...draft } = request.body;
+      const more = { leaseMs: leaseSeconds && leaseSeconds * 1000, rings: rings?.map(defined) };
+      const { consumer, created } = await consumers.register(defined({ ...draft, ...more }), request.identity);
       return reply
         .code(created ? 201 : 200)
         .header('location', `/pki/v1/consumers/${encodeURIComponent(consumer.name)}`)

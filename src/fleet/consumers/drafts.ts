@@ -2,7 +2,7 @@ import { type FieldCause, invalid } from '../../errors.js';
 import type { ConsumerRow } from '../../store/queries/consumers.js';
 import { cause, checkNodeName } from '../names.js';
 import { checkAlgorithms, checkConsumerName, checkEndpoints, checkLine, fullName, partsOf } from './names.js';
-import type { ConsumerDraft, RingRole } from './types.js';
+import type { ConsumerDraft, RingRoleDraft } from './types.js';
 
 /** Milliseconds: shorter ones would make a busy network look like a death. */
 const shortestLeaseMs = 30_000;
@@ -13,7 +13,7 @@ export type Registration = {
   readonly name: string;
   readonly class: string;
   readonly set: Partial<ConsumerRow>;
-  readonly rings: readonly RingRole[] | undefined;
+  readonly rings: readonly RingRoleDraft[] | undefined;
   readonly forgetProcess: boolean;
 };
 

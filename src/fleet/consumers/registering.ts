@@ -2,6 +2,7 @@ import { invalid, RotundaError } from '../../errors.js';
 import type { Identity } from '../../identity/types.js';
 import {
   type ConsumerRingRow,
+  findConsumerRings,
   insertConsumerRing,
   ringGenerations,
   updateConsumerRing,
@@ -20,6 +21,7 @@ import { liveLeavesOf } from './leaves.js';
 import type { Registration } from './drafts.js';
 import { newConsumerRow, newRingRow, publishConsumer, resource, ringRowOf, stateOf } from './records.js';
 import { ofNewProcess } from './reports.js';
+import { refuseLoss, settledRole } from './roles.js';
 import { type ConsumersRoom, mustFind, nowOf, record } from './room.js';
 import type { ConsumerSource, RingRole } from './types.js';
 
@@ -31,8 +33,12 @@ export async function register(
   by: { readonly actor: string; readonly source: ConsumerSource },
 ): Promise<boolean> {
   const { name, class: of, set } = registration;
-  const rings = await ringsFor(room, tx, registration);
   const before = await findConsumer(tx.db, name);
+  const present = await findConsumerRings(tx.db, name);
+  const rings = await ringsFor(room, tx, registration, { before, present });
+  // Whoever writes the configuration says which rings are verified, by name.
+  if (by.source !== 'configuration')
+    await refuseLoss(room, tx, { name, class: of, node: before?.node ?? null }, { roles: rings, present });
   const now = nowOf(room);
   if (before === undefined) {
     if (rings.length === 0) throw noRings(registration);
@@ -45,7 +51,7 @@ export async function register(
     await record(room, tx, { action: 'consumer.registered', name, actor: by.actor, detail, now });
     return true;
   }
-  await change(room, tx, { registration, before, rings, actor: by.actor });
+  await change(room, tx, { registration, before, present, rings, actor: by.actor });
   return false;
 }
 
@@ -55,13 +61,13 @@ async function change(
   how: {
     readonly registration: Registration;
     readonly before: ConsumerRow;
+    readonly present: readonly ConsumerRingRow[];
     readonly rings: readonly RingRole[];
     readonly actor: string;
   },
 ): Promise<void> {
-  const { registration, before, rings, actor } = how;
+  const { registration, before, present, rings, actor } = how;
   const { name, set, forgetProcess } = registration;
-  const present = (await mustFind(tx.db, name)).rings;
   const roles = await changeRoles(tx, present, name, rings);
   const fields = (Object.keys(set) as (keyof ConsumerRow)[]).filter((key) => set[key] !== before[key]);
   const forgets = forgetProcess && before.process !== null;
@@ -98,20 +104,21 @@ async function changeRoles(
 
 /** Those that are given, or on a class that is built in those of the topology. Throws 'invalid' for rings that there are not. */
 async function ringsFor(
-  { topology }: ConsumersRoom,
+  room: ConsumersRoom,
   tx: WriteTx,
   { rings, class: of, name }: Registration,
+  known: { readonly before: ConsumerRow | undefined; readonly present: readonly ConsumerRingRow[] },
 ): Promise<readonly RingRole[]> {
-  const known = await ringGenerations(tx.db);
-  if (rings === undefined) {
-    const existing = await findConsumer(tx.db, name);
-    return existing === undefined ? (ringsOfClass(topology, of) ?? []) : [];
-  }
+  const { before, present } = known;
+  if (rings === undefined) return before === undefined ? (ringsOfClass(room.topology, of) ?? []) : [];
+  const published = await ringGenerations(tx.db);
   const causes = rings.flatMap(({ ring }, index) =>
-    known.has(ring) ? [] : [unknownRing(`rings[${String(index)}].ring`, ring)],
+    published.has(ring) ? [] : [unknownRing(`rings[${String(index)}].ring`, ring)],
   );
   if (causes.length > 0) throw invalid(causes, { resource, kind: 'Consumer', name });
-  return rings;
+  return rings.map((role) =>
+    settledRole(room, role, { class: of, before: present.find(({ ring }) => ring === role.ring) }),
+  );
 }
 
 function noRings({ class: of, name }: Registration): RotundaError {

@@ -69,13 +69,16 @@ export type Consumer = {
 
 export type RingRole = { readonly ring: string; readonly verifies: boolean; readonly presents: boolean };
 
+/** What is left out stays, or follows from its class. */
+export type RingRoleDraft = { readonly ring: string; readonly verifies?: boolean; readonly presents?: boolean };
+
 /** A consumer as somebody declares it. What is left out stays, or follows from its class. */
 export type ConsumerDraft = {
   /** `<class>/<name>`, or with `class` the name alone. */
   readonly name: string;
   readonly class?: string;
   readonly node?: string;
-  readonly rings?: readonly RingRole[];
+  readonly rings?: readonly RingRoleDraft[];
   readonly endpoints?: readonly string[];
   readonly software?: string;
   readonly algorithms?: readonly string[];

@@ -12,6 +12,7 @@ import {
   subject,
 } from '../../identity/rooms.js';
 import { describeEachStore } from '../../support/stores.js';
+import type { RingRoleDraft } from '../../../src/fleet/consumers/types.js';
 import { acknowledgement, code, memberIdentity, nodeIdentity, report, startConsumers } from './support.js';
 
 describeEachStore('consumers', (open) => {
@@ -73,6 +74,42 @@ describeEachStore('consumers', (open) => {
     const dropped = [{ ring: 'etcd', verifies: false, presents: false }];
     await consumers.register({ name: 'mesh/a', rings: dropped }, operator);
     expect((await consumers.verifiers('etcd')).verifiers).toEqual([]);
+  });
+
+  test('keep the roles that are left out, and are not taken out of gates while they verify', async () => {
+    const rooms = await startConsumers(await open());
+    const { consumers } = rooms;
+    const rolesOf = async (name: string, rings: readonly RingRoleDraft[]): Promise<unknown> =>
+      (await consumers.register({ name, rings }, operator)).consumer.rings.map(({ ring, verifies, presents }) => [
+        ...[ring, verifies, presents],
+      ]);
+    const server = 'kube-apiserver/cp-1';
+    const own = [
+      ['etcd', true, true],
+      ['front-proxy', true, true],
+      ['kubernetes', true, true],
+    ];
+    await consumers.register({ name: server }, operator);
+    expect(await rolesOf(server, [{ ring: 'kubernetes', presents: true }])).toEqual(own);
+    expect(await rolesOf(server, [{ ring: 'etcd', presents: false }])).toContainEqual(['etcd', true, false]);
+    expect(await rolesOf('kubelet/w', [{ ring: 'kubernetes' }])).toEqual([['kubernetes', true, true]]);
+    expect(await rolesOf('mesh/a', [{ ring: 'etcd' }])).toEqual([['etcd', true, false]]);
+    expect(await rolesOf('mesh/a', [{ ring: 'kubernetes', presents: true }])).toContainEqual([
+      'kubernetes',
+      false,
+      true,
+    ]);
+    const dropped = [{ ring: 'kubernetes', verifies: false }];
+    for (const name of [server, 'kubelet/new', 'kubelet/w'])
+      await expect(consumers.register({ name, rings: dropped }, operator)).rejects.toEqual(code('conflict', name));
+    // Outside of what its class does it can be taken out, unless it holds a certificate.
+    await issueLeaf(rooms, { node: 'w' });
+    const etcd = (verifies: boolean) => [{ ring: 'etcd', verifies }];
+    for (const name of ['kubelet/w', 'kubelet/v']) await consumers.register({ name, rings: etcd(true) }, operator);
+    await consumers.register({ name: 'kubelet/v', rings: etcd(false) }, operator);
+    await expect(consumers.register({ name: 'kubelet/w', rings: etcd(false) }, operator)).rejects.toEqual(
+      code('conflict', 'live certificates'),
+    );
   });
 
   test('that break a rule are refused with every field', async () => {
