@@ -136,7 +136,7 @@ function issue(noun: Command, io: Io): void {
         ],
         [
           'A kubelet renews with the certificate it has',
-          'rotunda cert issue --signer kubernetes.io/kube-apiserver-client-kubelet --csr n.csr --cert n.crt --key n.key',
+          'rotunda cert issue --signer kubernetes.io/kube-apiserver-client-kubelet --csr n.csr --cert n.crt --key n.key --bundle-file ca.crt > n.crt.new && mv n.crt.new n.crt',
         ],
       ),
     )

@@ -50,8 +50,7 @@ const issueHelp = `${examples([
 
 The same by hand:
   rotunda cert csr --key peer.key --cn m1 --dns m1 --address 10.0.0.21 > peer.csr
-  rotunda cert issue --signer etcd.rotunda.dev/peer --csr peer.csr --token TOKEN > peer.crt
-  rotunda bundle get etcd > peer-ca.crt
+  rotunda cert issue --signer etcd.rotunda.dev/peer --csr peer.csr --token TOKEN --bundle-file peer-ca.crt > peer.crt
 
 Writes KIND.key (0600), KIND.crt and KIND-ca.crt for peer, server and client: the authorities in
 KIND-ca.crt are those of the certificate beside it.`;

@@ -95,8 +95,8 @@ export async function submitHolding(
   client: Client,
   { csr, flags, hold }: { csr: string; flags: SubmitFlags; hold: (bundle: BundleView) => void },
 ): Promise<RequestView> {
-  const bundle = await client.json<BundleView>('GET', `/signers${pathOf(flags.signer)}/bundle`);
-  hold(bundle);
+  const bundle = await readableBundle(client, flags.signer);
+  if (bundle !== undefined) hold(bundle);
   try {
     return await submit(client, csr, flags, bundle);
   } catch (error) {
@@ -105,6 +105,16 @@ export async function submitHolding(
     io.err(`the ring ${newer.ring} asks for bundle ${String(newer.generation)}: written, trying again\n`);
     hold(newer);
     return submit(client, csr, flags, newer);
+  }
+}
+
+/** Undefined for a credential that reads nothing, as a certificate that has expired: then the service names it if it must. */
+async function readableBundle(client: Client, signer: string): Promise<BundleView | undefined> {
+  try {
+    return await client.json<BundleView>('GET', `/signers${pathOf(signer)}/bundle`);
+  } catch (error) {
+    if (isFailure(error) && error.problem?.code === 'unauthorized') return undefined;
+    throw error;
   }
 }
 

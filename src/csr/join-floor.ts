@@ -1,14 +1,10 @@
 import type { Bundle, Ring } from '../ca/types.js';
 import { RotundaError } from '../errors.js';
-import type { Identity } from '../identity/types.js';
 import type { Parts } from './parts.js';
 import type { CertificateRequest, Profile, RequestDraft } from './types.js';
 
 /** What a caller says about the bundle that its machine verifies with. */
 export type StatedBundle = { readonly generation?: number; readonly digest?: string };
-
-/** Whether it is known otherwise that a caller holds at least what its ring's floor asks for. */
-export type FloorSatisfied = (identity: Identity, ring: Ring) => Promise<boolean>;
 
 const generationAnnotation = 'rotunda.dev/bundle-generation';
 const digestAnnotation = 'rotunda.dev/bundle-digest';
@@ -49,16 +45,16 @@ export function statedBundle(
  * prepared before cannot be signed.
  */
 export async function requireFloor(
-  parts: Pick<Parts, 'ca' | 'floorSatisfied'>,
+  parts: Pick<Parts, 'ca'>,
   profile: Profile,
-  { identity, stated }: { readonly identity: Identity; readonly stated: StatedBundle | undefined },
+  stated: StatedBundle | undefined,
 ): Promise<void> {
   if (stated === undefined) return;
   const { ca } = parts;
   const ring = ca.ring(profile.ring);
   const { generation } = stated;
   if (generation === undefined || generation < ring.joinFloor) {
-    if (ring.joinFloor === 0 || (await parts.floorSatisfied?.(identity, ring)) === true) return;
+    if (ring.joinFloor === 0) return;
     throw stale(ca.bundle(ring.name), belowFloor(ring, generation));
   }
   // Another replica may have published it, and this one not have heard yet.
@@ -77,11 +73,11 @@ export async function requireFloor(
  * whoever wrote it there. Throws 'stale-bundle'.
  */
 export function requireStoredFloor(
-  parts: Pick<Parts, 'ca' | 'floorSatisfied'>,
+  parts: Pick<Parts, 'ca'>,
   profile: Profile,
-  { identity, request }: { readonly identity: Identity; readonly request: Pick<CertificateRequest, 'metadata'> },
+  request: Pick<CertificateRequest, 'metadata'>,
 ): Promise<void> {
-  return requireFloor(parts, profile, { identity, stated: statedIn(request) });
+  return requireFloor(parts, profile, statedIn(request));
 }
 
 /** What the annotations of a request state, whoever wrote it there; undefined where that is nothing. */

@@ -53,7 +53,7 @@ async function issueOverridden(parts: Parts, found: StoredCase, by: Identity | u
   const { token: _token, ...identity } = facts.identity;
   try {
     const { prepared, truncated } = prepare(parts, found.plan, request, undefined);
-    await requireStoredFloor(parts, profile, { identity: found.identity, request });
+    await requireStoredFloor(parts, profile, request);
     const plan: Plan = { ...found.plan, facts: { ...facts, identity }, prepared, truncated };
     const mine = await parts.store.write(async (tx) => {
       if (!(await takeRequest(tx.db, row, facts.now))) return false;

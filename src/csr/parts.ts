@@ -14,7 +14,6 @@ import type { Metrics } from '../metrics.js';
 import type { RenewalPlanning } from '../rotation/renewal/types.js';
 import type { Store, WriteTx } from '../store/types.js';
 import type { FactSources } from './facts.js';
-import type { FloorSatisfied } from './join-floor.js';
 import { type Retention, upstreamRetention } from './retention.js';
 import type { Profile, RequestFacts } from './types.js';
 
@@ -42,8 +41,6 @@ export type RequestsOptions = {
   readonly limits?: Limits;
   /** Nobody is registered when left out. */
   readonly consumers?: Pick<Consumers, 'registerIssued'>;
-  /** Nobody is known to hold a bundle but by its own statement when left out. */
-  readonly floorSatisfied?: FloorSatisfied;
   /** No certificate has a window for its renewal when left out. */
   readonly renewals?: RenewalPlanning;
   readonly logger: Logger;

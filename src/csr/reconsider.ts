@@ -108,7 +108,7 @@ async function decideAgain(parts: Parts, row: RequestRow): Promise<void> {
 async function plannedAgain(parts: Parts, asked: Parameters<typeof planFor>[1], now: number): Promise<Plan> {
   const plan = await planFor(parts, asked, now);
   try {
-    await requireStoredFloor(parts, asked.profile, asked);
+    await requireStoredFloor(parts, asked.profile, asked.request);
     return plan;
   } catch (error) {
     if (!(error instanceof RotundaError) || error.code !== 'stale-bundle') throw error;

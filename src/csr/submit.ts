@@ -118,8 +118,7 @@ async function candidateOf(parts: Parts, { draft, identity, now }: Draft, name: 
   const managed = creationFields(request.metadata, draft.fieldManager, created);
   if (managed !== undefined) request.metadata.managedFields ??= [managed];
   const plan = profile === undefined ? undefined : await planFor(parts, { profile, csr, identity, request }, now);
-  if (profile !== undefined)
-    await requireFloor(parts, profile, { identity, stated: draft.bundle ?? statedIn(request) });
+  if (profile !== undefined) await requireFloor(parts, profile, draft.bundle ?? statedIn(request));
   return { request, csr, identity, plan };
 }
 

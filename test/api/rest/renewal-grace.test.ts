@@ -1,7 +1,12 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { inProcess } from '../../cli/rotunda.js';
+import { publishing } from '../../support/publishing.js';
 import { startTestService, type TestAnswer, type TestClient, type TestService } from '../../support/service.js';
 import { csrFor, newKey, nodeCsr, nodeToken } from './service.js';
 
@@ -12,7 +17,13 @@ const collection = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 const time = { offset: 0 };
 const clock = { now: () => new Date(Date.now() + time.offset) };
 
-type Holder = { readonly node: string; readonly key: KeyObject; readonly client: TestClient; readonly serial: string };
+type Holder = {
+  readonly node: string;
+  readonly key: KeyObject;
+  readonly client: TestClient;
+  readonly certificate: string;
+  readonly serial: string;
+};
 type Issued = { readonly state: string; readonly certificate: string };
 
 let service: TestService;
@@ -43,10 +54,13 @@ async function join(node: string, use = true): Promise<Holder> {
   const { certificate } = answer.json<Issued>();
   const client = clientWith(certificate, key);
   if (use) expect((await client.send('GET', '/pki/v1/whoami')).status).toBe(200);
-  return { node, key, client, serial: new X509Certificate(certificate).serialNumber.toLowerCase() };
+  return { node, key, client, certificate, serial: new X509Certificate(certificate).serialNumber.toLowerCase() };
 }
 
-function renew({ client, node, key }: Holder, change: Record<string, unknown> = {}): Promise<TestAnswer> {
+function renew(
+  { client, node, key }: Pick<Holder, 'client' | 'node' | 'key'>,
+  change: Record<string, unknown> = {},
+): Promise<TestAnswer> {
   const body = { signerName: kubelet, request: nodeCsr(node, key), ...change };
   return client.send('POST', '/pki/v1/requests', { body });
 }
@@ -179,6 +193,27 @@ describe('an expired certificate', () => {
     const holder = await join('g13');
     time.offset = 25 * day;
     expect((await renew(holder, { request: nodeCsr('g13') })).status).toBe(201);
+  });
+
+  it('renews itself by the command line too, which is told the bundle that it may not read', async () => {
+    const { node, key, certificate } = await join('by-cli');
+    time.offset = 31 * day;
+    const { generation } = await publishing(service.service.context).addAuthority('kubernetes', { raiseFloor: true });
+    const directory = mkdtempSync(path.join(tmpdir(), 'rotunda-'));
+    const file = (name: string, content?: string): string => {
+      const at = path.join(directory, name);
+      if (content !== undefined) writeFileSync(at, content, { mode: 0o600 });
+      return at;
+    };
+    const args = [
+      ...['cert', 'issue', '--signer', kubelet, '--csr', '-', '--server', service.url, '--ca', file('ca', service.ca)],
+      ...['--cert', file('crt', certificate), '--key', file('key', pemOf(key)), '--bundle-file', file('held.crt')],
+    ];
+    const issued = await inProcess(args, { input: nodeCsr(node, key) });
+    expect([issued.code, issued.err]).toEqual([0, expect.stringContaining('asks for bundle') as string]);
+    expect(new X509Certificate(issued.out).checkPrivateKey(key)).toBe(true);
+    expect(readFileSync(file('held.crt'), 'utf8')).toContain(`kubernetes ${String(generation)} `);
+    rmSync(directory, { recursive: true });
   });
 });
 
