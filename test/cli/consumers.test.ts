@@ -1,3 +1,5 @@
+import { generateKeyPairSync } from 'node:crypto';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { ConsumerView } from '../../src/api/rest/consumers.js';
@@ -98,6 +100,22 @@ describe('consumers', () => {
     expect([strong.out, strong.err]).toEqual([expect.stringContaining('etcd:1/1(restart)'), '']);
   });
 
+  it('are acknowledged for in a ring of signing keys, which they read at their start', async () => {
+    const publicKey = newKey();
+    const keys = { ring: 'service-account', publicKey };
+    const made = await service.client(service.admin).send('POST', '/pki/v1/keysets', { body: keys });
+    expect(made.status).toBe(201);
+    const name = 'kube-apiserver/cp-2';
+    await ok('consumer', 'register', name);
+    await ok('consumer', 'register', name, '--verifies', 'service-account');
+    const say = ['consumer', 'acknowledge', name, '--ring', 'service-account'];
+    expect((await admin(...say)).err).toContain('its class needs restart');
+    const restarted = ['--evidence', 'restart', '--delivered-at', ago(120), '--started-at', ago(60)];
+    expect(await ok(...say, ...restarted)).toContain('service-account:1/1(restart)');
+    expect(await failed(...say, '--generation', '9')).toContain('--digest');
+    expect(await failed('consumer', 'acknowledge', name, '--ring', 'nope')).toContain('nope');
+  });
+
   it('are quarantined after a look at what that breaks', async () => {
     await ok('consumer', 'register', 'kubelet/w1');
     const look = await admin('consumer', 'quarantine', 'kubelet/w1', '--reason', 'disk dead', '--dry-run');
@@ -115,6 +133,9 @@ describe('consumers', () => {
     expect(await failed('consumer', 'quarantine', 'kubelet/w1')).toContain("required option '--reason <text>'");
   });
 });
+
+const newKey = (): string =>
+  generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'pem', type: 'spki' }).toString();
 
 /** Seconds ago, as times are given. */
 const ago = (seconds: number): string => new Date(Date.now() - seconds * 1000).toISOString();

@@ -8,6 +8,7 @@ import {
 } from '../../store/queries/attestations.js';
 import { findConsumerRings, findRingBundle } from '../../store/queries/consumer-rings.js';
 import { countOfClass, findConsumer } from '../../store/queries/consumers.js';
+import { findKeySet } from '../../store/queries/key-sets.js';
 import type { WriteTx } from '../../store/types.js';
 import { cause, makeUid } from '../names.js';
 import { publishedDigest, unknownRing } from './bundle-claims.js';
@@ -107,7 +108,7 @@ async function subjectOf(
       throw invalid([cause('consumer', consumer, `it does not verify certificates of the ring ${ring}`)]);
     return verifyingIn(topology, ring, partsOf(consumer).class, minimums);
   }
-  const expected = classesOf(topology, ring, minimums);
+  const expected = classesOf(topology, ring, { minimums, signingKeys: (await findKeySet(tx.db, ring)) !== undefined });
   const found = expected.find((known) => known.class === of);
   if (found !== undefined) return found;
   const names = expected.map((known) => known.class).join(', ');

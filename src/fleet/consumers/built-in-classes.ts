@@ -16,6 +16,8 @@ export type ConsumerClass = {
   readonly name: string;
   readonly description: string;
   readonly verifies: Readonly<Partial<Record<Purpose, Verification>>>;
+  /** Likewise in rings with none of these purposes, such as those of signing keys. */
+  readonly verifiesOthers?: Verification;
   readonly presents: readonly Purpose[];
   /** Whether it holds connections that were authenticated before a bundle changed, for long. */
   readonly streams: boolean;
@@ -64,11 +66,13 @@ export const builtInClasses: readonly ConsumerClass[] = [
       kubernetesServer: selfReport,
       etcdServer: { minimum: 'restart', readAtStart: true },
     },
+    // --service-account-key-file: no effect while it runs.
+    verifiesOthers: { minimum: 'restart', readAtStart: true },
     presents: ['kubernetesServer', 'kubernetesClient', 'frontProxy', 'etcdClient'],
     streams: true,
     leaseMs: 15 * minuteMs,
     remedy:
-      'register each with its endpoint, put the bundle into --client-ca-file and --requestheader-client-ca-file; for --etcd-cafile restart it then',
+      'register each with its endpoint, put the bundle into --client-ca-file and --requestheader-client-ca-file; for --etcd-cafile, and for the keys in --service-account-key-file (register it with --verifies RING), restart it then',
   },
   {
     name: 'kube-controller-manager',

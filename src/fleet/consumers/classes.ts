@@ -46,10 +46,17 @@ export function purposesOf(topology: Topology, ring: string): readonly Purpose[]
   return (Object.keys(topology) as Purpose[]).filter((purpose) => topology[purpose] === ring);
 }
 
+/** What an operator may demand, and whether the ring is one of signing keys. */
+export type RingFacts = { readonly minimums?: Minimums; readonly signingKeys?: boolean };
+
 /** The built-in classes that verify certificates of a ring, each with what counts there. Never empty. */
-export function classesOf(topology: Topology, ring: string, minimums: Minimums = {}): readonly VerifyingClass[] {
+export function classesOf(topology: Topology, ring: string, facts: RingFacts = {}): readonly VerifyingClass[] {
+  const { minimums = {}, signingKeys = false } = facts;
   const purposes = purposesOf(topology, ring);
-  if (purposes.length === 0) return [verifying(undeclared, [], minimums)];
+  if (purposes.length === 0) {
+    const expected = signingKeys ? builtInClasses.filter(({ verifiesOthers }) => verifiesOthers !== undefined) : [];
+    return [...expected, undeclared].map((known) => verifying(known, [], minimums));
+  }
   return builtInClasses.flatMap((known) => {
     const verified = purposes.filter((purpose) => known.verifies[purpose] !== undefined);
     return verified.length === 0 ? [] : [verifying(known, verified, minimums)];
@@ -82,8 +89,15 @@ export function roleIn(topology: Topology, ring: string, name: string): Omit<Rin
   return { verifies: role?.verifies === true, presents: role?.presents === true };
 }
 
+/** Whether everybody of a class verifies in a ring, once it has to do with that. */
+export function alwaysVerifies(topology: Topology, ring: string, name: string): boolean {
+  if (purposesOf(topology, ring).length === 0) return classNamed(name)?.verifiesOthers !== undefined;
+  return roleIn(topology, ring, name).verifies;
+}
+
 function verifying(known: ConsumerClass, purposes: readonly Purpose[], minimums: Minimums): VerifyingClass {
-  const found = purposes.flatMap((purpose) => known.verifies[purpose] ?? []);
+  const ofTopology = purposes.flatMap((purpose) => known.verifies[purpose] ?? []);
+  const found = purposes.length === 0 && known.verifiesOthers !== undefined ? [known.verifiesOthers] : ofTopology;
   const readAtStart = found.some((one) => one.readAtStart === true);
   // A process that began after the file was there has read all its files.
   const own = readAtStart ? 'restart' : strongest(found.map(({ minimum }) => minimum));

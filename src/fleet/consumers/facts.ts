@@ -4,6 +4,7 @@ import type { Topology } from '../../config/types.js';
 import type { VerifierClassFact, VerifierFact } from '../../rotation/types.js';
 import { type AttestationRow, liveAttestations } from '../../store/queries/attestations.js';
 import { readVerifierRows, type VerifierRow } from '../../store/queries/consumer-rings.js';
+import { findKeySet } from '../../store/queries/key-sets.js';
 import type { Schema } from '../../store/schema.js';
 import { classesOf, type Minimums, type VerifyingClass, verifyingIn } from './classes.js';
 import { partsOf } from './names.js';
@@ -25,16 +26,17 @@ type Attested = {
 };
 
 /**
- * What gates go by: everybody who verifies certificates of the ring, and each class that should. One query for all
- * consumers and one for attestations, whatever their number.
+ * What gates go by: everybody who verifies certificates of the ring, and each class that should. As many queries for many
+ * consumers as for one.
  */
 export async function readVerifiers(db: Kysely<Schema>, query: FactsQuery): Promise<VerifierFacts> {
   const { ring, topology, now, minimumByClass = {} } = query;
-  const [rows, attestations] = await Promise.all([
+  const [rows, attestations, keySet] = await Promise.all([
     readVerifierRows(db, { ring, now }),
     liveAttestations(db, { ring, now }),
+    findKeySet(db, ring),
   ]);
-  const expected = classesOf(topology, ring, minimumByClass);
+  const expected = classesOf(topology, ring, { minimums: minimumByClass, signingKeys: keySet !== undefined });
   const classes = new Map(expected.map((known) => [known.class, known]));
   const registered = new Map<string, number>();
   for (const { name } of rows) {

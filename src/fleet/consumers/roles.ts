@@ -2,7 +2,7 @@ import { RotundaError } from '../../errors.js';
 import type { ConsumerRingRow } from '../../store/queries/consumer-rings.js';
 import type { ConsumerRow } from '../../store/queries/consumers.js';
 import type { WriteTx } from '../../store/types.js';
-import { roleIn } from './classes.js';
+import { alwaysVerifies, roleIn } from './classes.js';
 import { liveLeavesOf } from './leaves.js';
 import { resource } from './records.js';
 import { type ConsumersRoom, nowOf } from './room.js';
@@ -38,7 +38,7 @@ export async function refuseLoss(
     return found && found.verifies === 1;
   };
   const lost = roles.filter(({ ring, verifies }) => !verifies && before(ring) !== false);
-  const [ofClass] = lost.filter(({ ring }) => roleIn(topology, ring, row.class).verifies);
+  const [ofClass] = lost.filter(({ ring }) => alwaysVerifies(topology, ring, row.class));
   if (ofClass !== undefined)
     throw stillVerifies(row.name, ofClass.ring, `every ${row.class} verifies certificates of it`);
   const [taken] = lost.filter(({ ring }) => before(ring) === true);

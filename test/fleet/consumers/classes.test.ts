@@ -100,6 +100,16 @@ describe('built-in classes', () => {
     expect(classesOf(topology, 'another').map((known) => known.class)).toEqual(['other']);
   });
 
+  it('read the keys of tokens at their start, where they are API servers', () => {
+    const expected = classesOf(topology, 'service-account', { signingKeys: true });
+    expect(expected.map((known) => [known.class, known.minimum])).toEqual([
+      ['kube-apiserver', 'restart'],
+      ['other', 'self-report'],
+    ]);
+    expect(verifyingIn(topology, 'service-account', 'kube-apiserver').accepted).not.toContain('self-report');
+    expect(verifyingIn(topology, 'service-account', 'kubelet').minimum).toBe('self-report');
+  });
+
   it('know their rings', () => {
     expect(ringsOfClass(topology, 'kubelet')).toEqual([{ ring: 'kubernetes', verifies: true, presents: true }]);
     expect(ringsOfClass(topology, 'kube-apiserver')).toEqual([
