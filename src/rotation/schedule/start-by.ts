@@ -37,7 +37,7 @@ export type StartBy = {
   readonly startBy: number;
   /** One rotation before the authority ends: from here on it cannot be done without cutting something off. */
   readonly lastChance: number;
-  /** When it is started: by age, if that comes first. */
+  /** When it is started: by age, if that comes first. Not before the authority is as old as one rotation takes, or half its life. */
   readonly dueAt: number;
   readonly reason: 'age' | 'expiry';
 };
@@ -53,12 +53,14 @@ export function startBy(facts: StartByFacts): StartBy {
   const margin = sum(parts);
   const latest = notAfter - 2 * margin - facts.longestWait;
   const byAge = facts.plannedAge === undefined ? Number.POSITIVE_INFINITY : notBefore + facts.plannedAge;
+  // One that takes longer than an authority gives must not be followed by the next at once.
+  const soonest = notBefore + Math.min(margin, Math.ceil(Math.max(0, notAfter - notBefore) / 2));
   return {
     parts,
     margin,
     startBy: latest,
     lastChance: notAfter - margin,
-    dueAt: Math.min(latest, byAge),
+    dueAt: Math.max(soonest, Math.min(latest, byAge)),
     reason: byAge < latest ? 'age' : 'expiry',
   };
 }
@@ -84,7 +86,8 @@ function rotationParts({ authority, timing, longestLeaf, history }: StartByFacts
     issue: Math.round(Math.min(dayMs, people)),
     leaf: longestLeaf,
     distrust: slowest('drained', 0, timing.drainSoak) + slowest('distrusting', people, timing.trustSoak),
-    cool: slowest('cooling', 0, timing.cooling),
+    // How long an operator then lets the key lie is no part of the rotation.
+    cool: timing.destroyKeys === 'operator' ? timing.cooling : slowest('cooling', 0, timing.cooling),
   };
 }
 

@@ -37,7 +37,8 @@ const history: PhaseDurations[] = [
 
 describe('startBy', () => {
   it('is two rotations before the end, by the times of the one before', () => {
-    const { parts, margin, startBy: at, lastChance } = startBy({ ...facts, history });
+    const timing = { ...defaultTiming, destroyKeys: 'automatic' } as const;
+    const { parts, margin, startBy: at, lastChance } = startBy({ ...facts, timing, history });
     expect(parts).toEqual({
       stage: minute,
       trust: 3 * day + 5 * minute,
@@ -65,6 +66,24 @@ describe('startBy', () => {
       distrust: day + 6 * minute,
       cool: 7 * day,
     });
+  });
+
+  it('does not count how long an operator lets the key lie', () => {
+    const idle = [{ ...history[0], cooling: 200 * day }];
+    expect(startBy({ ...facts, history: idle }).parts.cool).toBe(7 * day);
+    const timing = { ...defaultTiming, destroyKeys: 'automatic' } as const;
+    expect(startBy({ ...facts, timing, history: idle }).parts.cool).toBe(200 * day);
+  });
+
+  it('is never due before the authority is as old as one rotation takes, or half its life', () => {
+    const slow = { ...facts, history: [{ trusting: 400 * day, distrusting: 400 * day }] };
+    const authority = { notBefore: born, notAfter: born + 5 * year };
+    const found = startBy({ ...slow, authority });
+    expect(found.startBy).toBeLessThan(born + found.margin);
+    expect(found.dueAt).toBe(born + found.margin);
+    const short = startBy({ ...slow, authority: { notBefore: born, notAfter: born + year } });
+    expect(short.dueAt).toBe(born + year / 2);
+    expect(startBy({ ...slow, plannedAge: day }).dueAt).toBe(born + found.margin);
   });
 
   it('is by age where that comes first, and by expiry otherwise', () => {
@@ -134,7 +153,7 @@ describe('whatever is measured', () => {
     );
   });
 
-  it('is in whole milliseconds, in order, and due by the latest of them', () => {
+  it('is in whole milliseconds, in order, and due by the latest of them that leaves room', () => {
     fc.assert(
       fc.property(
         anyFacts,
@@ -142,7 +161,9 @@ describe('whatever is measured', () => {
         (drawn, plannedAge) => {
           const found = startBy({ ...of(drawn), plannedAge });
           expect(Object.values(found.parts).every((part) => Number.isInteger(part) && part >= 0)).toBe(true);
-          expect(found.dueAt).toBeLessThanOrEqual(found.startBy);
+          const soonest = born + Math.min(found.margin, Math.ceil(drawn.life / 2));
+          expect(found.dueAt).toBeLessThanOrEqual(Math.max(found.startBy, soonest));
+          expect(found.dueAt).toBeGreaterThanOrEqual(soonest);
           expect(found.startBy).toBeLessThan(found.lastChance);
           expect(found.lastChance).toBeLessThan(born + drawn.life);
         },
