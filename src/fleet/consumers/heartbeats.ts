@@ -5,10 +5,11 @@ import { cause } from '../names.js';
 import { checkClaim, publishedDigest } from './bundle-claims.js';
 import { checkAlgorithms, checkLine } from './names.js';
 import { isGathered } from './classes.js';
-import { processOf, resource } from './records.js';
+import { resource } from './records.js';
 import { leaseCauses } from './drafts.js';
 import { applyReport, isReplaced, reportedConsumer, type RingStatement } from './reporting.js';
 import { evidenceOf } from './reports.js';
+import { beganAt } from './restarts.js';
 import { type ConsumersRoom, type Found, mustFind, nowOf, service, viewOf } from './room.js';
 import type { Acknowledgement, Heartbeat, Proof, Reported, ReportOutcome, RingReport } from './report-types.js';
 import type { ProcessMark } from './types.js';
@@ -123,9 +124,14 @@ export async function acknowledge(
     checkTimes({ process, reportedAt: reportedAt ?? nowOf(room) }, nowOf(room), name);
   }
   await checkClaim(tx.db, { ...said, field: 'generation' });
-  if (said.evidence === 'restart') checkRestart(found, said);
+  const since = said.evidence === 'restart' ? beganAt(found, said, nowOf(room)) : undefined;
   if (await isReplaced(tx, found.rings, actor)) return reported(room, tx, name, 'other-process');
-  const loaded = { generation: said.generation, evidence: said.evidence, clean: said.clean ?? true };
+  const loaded = {
+    generation: said.generation,
+    evidence: said.evidence,
+    clean: said.clean ?? true,
+    ...(since !== undefined && { since }),
+  };
   const at = said.deliveredAt;
   const statement: RingStatement = {
     ring: said.ring,
@@ -147,22 +153,6 @@ function missingProcess({ process, reportedAt }: Acknowledgement): FieldCause[] 
     ...(process === undefined ? [{ field: 'process', reason: 'FieldValueRequired' as const, message }] : []),
     ...(reportedAt === undefined ? [{ field: 'reportedAt', reason: 'FieldValueRequired' as const, message }] : []),
   ];
-}
-
-/** A file that came after the process began was not read by it at its start. Throws 'invalid'. */
-function checkRestart({ row, rings }: Found, said: Acknowledgement): void {
-  const kept = rings.find(({ ring }) => ring === said.ring);
-  const before = kept?.delivered === said.generation ? (kept.delivered_at ?? undefined) : undefined;
-  const deliveredAt = said.deliveredAt ?? before;
-  const startedAt = said.process?.startedAt ?? processOf(row)?.startedAt ?? said.startedAt;
-  if (deliveredAt !== undefined && startedAt !== undefined && deliveredAt < startedAt) return;
-  const what =
-    deliveredAt === undefined
-      ? 'it is not known when the file was there: give deliveredAt'
-      : startedAt === undefined
-        ? 'it is not known when the process began: give startedAt'
-        : 'the process began before the file was there, so it has not read it';
-  throw invalid([{ field: 'evidence', reason: 'FieldValueInvalid', message: `Invalid value: "restart": ${what}` }]);
 }
 
 /** Evidence that this service gathered: a probe, a handshake, its own processes. */

@@ -25,6 +25,8 @@ export type Statement = {
     readonly generation: number;
     readonly evidence: KeptEvidence;
     readonly clean: boolean;
+    /** When the process that has loaded it began, by this service's clock: none of its connections is older. */
+    readonly since?: number;
   };
   readonly delivered?: { readonly generation: number; readonly at: number };
   readonly streamsSince?: number;
@@ -88,10 +90,17 @@ export function afterStatement(state: RingState, statement: Statement, about: Ab
   const next: RingState = {
     ...state,
     ...(isNews && delivered !== undefined && { delivered: delivered.generation, deliveredAt: delivered.at }),
-    ...(said && { reportedAt, streamsSince }),
+    ...(said && { reportedAt }),
+    // Who says when it speaks says nothing of streams by leaving them out; others leave what was known.
+    ...((said || (isNews && streamsSince !== undefined)) && { streamsSince }),
     ...(loads && reportedAt !== undefined && { loadedAt: reportedAt }),
   };
-  return loads ? withLoaded(next, loaded, about) : next;
+  return loads ? withLoaded(withStreams(next, loaded.since), loaded, about) : next;
+}
+
+/** Whatever evidence is kept of a restart, it has ended every connection from before. */
+function withStreams(state: RingState, since: number | undefined): RingState {
+  return since === undefined ? state : { ...state, streamsSince: Math.max(since, state.streamsSince ?? 0) };
 }
 
 /** What does not say when it was said is taken as it comes. */
