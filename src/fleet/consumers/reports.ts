@@ -90,9 +90,7 @@ export function afterStatement(state: RingState, statement: Statement, about: Ab
   const next: RingState = {
     ...state,
     ...(isNews && delivered !== undefined && { delivered: delivered.generation, deliveredAt: delivered.at }),
-    ...(said && { reportedAt }),
-    // Who says when it speaks says nothing of streams by leaving them out; others leave what was known.
-    ...((said || (isNews && streamsSince !== undefined)) && { streamsSince }),
+    ...(said && { reportedAt, streamsSince }),
     ...(loads && reportedAt !== undefined && { loadedAt: reportedAt }),
   };
   return loads ? withLoaded(withStreams(next, loaded.since), loaded, about) : next;
