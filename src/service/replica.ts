@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 
+import { ringRotation } from '../config/rotation.js';
 import type { Context } from '../context.js';
 import { ringsOfClass } from '../fleet/consumers/classes.js';
 import { endConsumer } from '../store/queries/replicas.js';
 
 /**
  * A replica that says nothing for as long is not there any more, and holds up no gate: a dozen reports missed, and four
- * leases of a leader. One that comes back after that goes by its old bundle until it has read what changed; it signs
+ * leases of a leader. By the clock of whoever leads, which may be ahead of the replica's by the longest skew: it is waited
+ * for that much longer. One that comes back after that goes by its old bundle until it has read what changed; it signs
  * nothing meanwhile, for the ledger refuses a decision of an earlier epoch.
  */
 const goneAfterMs = 60_000;
@@ -32,6 +34,7 @@ export function createReplica(context: Context): Replica {
   const startedAt = clock.now().getTime();
   const process = { id: randomUUID(), startedAt };
   const rings = ringsOfClass(config.topology, 'rotunda') ?? [];
+  const goneAfter = goneAfterMs + Math.max(0, ...rings.map(({ ring }) => skewOf(context, ring)));
   let said: { readonly at: number; readonly generations: string } | undefined;
   return {
     report: async () => {
@@ -39,14 +42,14 @@ export function createReplica(context: Context): Replica {
       const generations = rings.map(({ ring }) => ca.bundle(ring).generation).join();
       const age = said?.generations === generations ? now - said.at : undefined;
       if (age !== undefined && age >= 0 && age < againAfterMs) return;
-      const expiresAt = now + goneAfterMs;
+      const expiresAt = now + goneAfter;
       await store.write((tx) =>
         consumers.registerJoiner(tx, {
           class: 'rotunda',
           name,
           rings,
           source: 'service',
-          leaseMs: goneAfterMs,
+          leaseMs: goneAfter,
           joinerIn: [],
           expiresAt,
         }),
@@ -63,4 +66,8 @@ export function createReplica(context: Context): Replica {
       await store.write((tx) => endConsumer(tx.db, consumer, expiresAt));
     },
   };
+}
+
+function skewOf({ config }: Context, ring: string): number {
+  return ringRotation(config.rotation, ring).timing.longestSkew;
 }

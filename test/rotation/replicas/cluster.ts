@@ -72,8 +72,9 @@ const witnesses = `
   create constraint trigger test_commit after insert on ledger deferrable initially deferred
     for each row execute function test_commit();`;
 
+// All have one clock: who was killed is waited for no longer than that.
 const rotation =
-  '{ automatic: false, trustSoak: 1s, canarySoak: 1s, drainSoak: 1s, cooling: 1s, destroyKeys: automatic }';
+  '{ automatic: false, trustSoak: 1s, canarySoak: 1s, drainSoak: 1s, cooling: 1s, longestSkew: 1s, destroyKeys: automatic }';
 
 export async function startCluster(): Promise<Cluster> {
   const home = mkdtempSync(path.join(tmpdir(), 'rotunda-cluster-'));
