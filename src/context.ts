@@ -33,7 +33,7 @@ import { type FrontProxySource, ringSource } from './identity/front-proxy-source
 import { createProxiedIdentities, type ProxiedIdentities } from './identity/proxied-identity.js';
 import { ringRotation } from './config/rotation.js';
 import { createRenewals, type Renewals } from './rotation/renewal/renewals.js';
-import { copyPhases } from './rotation/planning/restarts.js';
+import { copyKey, copyPhases } from './rotation/planning/restarts.js';
 import type { CopyFact, Rotation } from './rotation/types.js';
 import { createRotations, type Rotations } from './rotation/rotations.js';
 import { maintenanceWindows } from './rotation/schedule/windows.js';
@@ -194,7 +194,7 @@ function rotationsOf(
       verifiers: (db, { kind, state, ...asked }) =>
         readVerifiers(db, { ...asked, topology, ...(showsNoKey(kind, state) && { minimumByClass: sameKeyMinimums }) }),
       endpoints: (db, asked) => endpointsToAsk(db, { ...asked, topology }),
-      copies: ({ id, state }) => copies.get(id) ?? unreadCopies(state),
+      copies: (of) => copies.get(copyKey(of)) ?? unreadCopies(of, topology),
       window: (ring, now) => windows(ring).at(now),
       timing: (ring) => ringRotation(rotation, ring).timing,
       pinnedRing: topology.kubernetesServer,
@@ -211,8 +211,9 @@ function showsNoKey(kind: Rotation['kind'], state: Rotation['state']): boolean {
 }
 
 /** Before they were read back for the first time nobody knows what they hold. */
-function unreadCopies(state: Rotation['state']): readonly CopyFact[] {
-  if (!copyPhases.includes(state)) return [];
+function unreadCopies({ state, ring }: Rotation, topology: Config['topology']): readonly CopyFact[] {
+  const { kubernetesClient, kubernetesServer, frontProxy } = topology;
+  if (!copyPhases.includes(state) || ![kubernetesClient, kubernetesServer, frontProxy].includes(ring)) return [];
   const remedy = 'wait: they are being read back';
   return [{ name: 'copies of the bundle', generation: undefined, holdsOld: true, remedy }];
 }

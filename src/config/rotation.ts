@@ -30,7 +30,6 @@ const settings = {
   drainSoak: durationSchema.optional(),
   cooling: durationSchema.optional(),
   longestSkew: durationSchema.optional(),
-  fresh: durationSchema.optional(),
   longestToken: durationSchema.optional(),
   destroyKeys: z.enum(['operator', 'automatic']).optional(),
   emergency: z.strictObject({ deadline: durationSchema.optional() }).optional(),
@@ -78,7 +77,6 @@ export const defaultTiming: Timing = {
   drainSoak: dayMs,
   cooling: 7 * dayMs,
   longestSkew: 4 * minuteMs,
-  fresh: 10 * minuteMs,
   longestToken: yearMs,
   destroyKeys: 'operator',
 };

@@ -1,6 +1,6 @@
 import { listPendingEffects, listRotationEvents } from '../store/queries/rotations.js';
 import { readFacts } from './facts.js';
-import type { MachineParts } from './machine.js';
+import type { Failures, MachineParts } from './machine.js';
 import { getRotation } from './operations.js';
 import { disagreement } from './position.js';
 import { isOver, type Offer, offers } from './reducer.js';
@@ -44,7 +44,7 @@ export type Explanation = {
 const mostEvents = 500;
 
 /** Throws RotundaError 'not-found'. */
-export async function explain(parts: MachineParts, id: string): Promise<Explanation> {
+export async function explain(parts: MachineParts, id: string, failures: Failures): Promise<Explanation> {
   const rotation = await getRotation(parts, id);
   const { db } = parts.store;
   const [events, pending] = await Promise.all([listRotationEvents(db, id, mostEvents), listPendingEffects(db, id)]);
@@ -53,7 +53,7 @@ export async function explain(parts: MachineParts, id: string): Promise<Explanat
   const onward = ways.find(({ by }) => by === 'machine');
   return {
     rotation,
-    standstill: standstillOf(rotation, facts),
+    standstill: standstillOf(rotation, facts) ?? failedOf(rotation, failures),
     ways,
     verifiers: countVerifiers(facts),
     oldLeaves: facts.oldUse.live,
@@ -82,6 +82,12 @@ function standstillOf(rotation: Rotation, facts: Facts): string | undefined {
   if (rotation.policy === 'manual' && rotation.advanced !== rotation.state)
     return `it is led by hand; rotunda rotation advance ${rotation.id} lets it leave ${rotation.state} once the gate passes`;
   return undefined;
+}
+
+/** Known to the replica that leads. */
+function failedOf({ id }: Rotation, failures: Failures): string | undefined {
+  const problem = failures.get(id);
+  return problem && `the last try to go on failed: ${problem}; it is tried again`;
 }
 
 function countVerifiers({ verifiers, ring }: Facts): Explanation['verifiers'] {

@@ -23,6 +23,9 @@ export type MachineParts = {
   readonly facts: FactPorts;
 };
 
+/** Why a rotation could not go on the last time that it was tried here, by its id. */
+export type Failures = Map<string, string>;
+
 /** Many more than there are states: a machine that goes round is stopped. */
 const mostSteps = 32;
 
@@ -30,12 +33,14 @@ const mostSteps = 32;
  * Takes every running rotation as far as it goes now. Answers how many steps that were. A rotation that fails is logged
  * and tried again with the next call; it does not keep the others from going on.
  */
-export async function advanceAll(parts: MachineParts, fence: Fence): Promise<number> {
+export async function advanceAll(parts: MachineParts, fence: Fence, failures: Failures): Promise<number> {
   let steps = 0;
   for (const row of await listRunningRotations(parts.store.db)) {
     try {
       steps += await advanceOne(parts, toRotation(row), fence);
+      failures.delete(row.id);
     } catch (error) {
+      failures.set(row.id, error instanceof RotundaError ? error.message : 'an error that the log describes');
       parts.logger.error({ err: error, rotation: row.id }, 'a rotation could not go on; it is tried again');
     }
   }

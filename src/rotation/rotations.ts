@@ -2,7 +2,7 @@ import { listRotations, listRunningRotations } from '../store/queries/rotations.
 import { declare } from './declare.js';
 import { explain, type Explanation } from './explain.js';
 import { readFacts } from './facts.js';
-import { advanceAll, type Fence } from './machine.js';
+import { advanceAll, type Failures, type Fence } from './machine.js';
 import { advance, getRotation, type Order, pause, resume, rollback } from './operations.js';
 import { toRotation } from './rows.js';
 import { start, type StartParts, type StartRequest } from './start.js';
@@ -29,6 +29,7 @@ export type Rotations = {
 };
 
 export function createRotations(parts: StartParts): Rotations {
+  const failures: Failures = new Map();
   return Object.freeze({
     start: (request: StartRequest, actor: string) =>
       request.kind === 'emergency' ? declare(parts, request, actor) : start(parts, request, actor),
@@ -40,8 +41,8 @@ export function createRotations(parts: StartParts): Rotations {
     resume: (id: string, order: Order) => resume(parts, id, order),
     advance: (id: string, order: Order & { readonly confirm?: string | undefined }) => advance(parts, id, order),
     rollback: (id: string, order: Order) => rollback(parts, id, order),
-    explain: (id: string) => explain(parts, id),
+    explain: (id: string) => explain(parts, id, failures),
     facts: (rotation: Rotation) => readFacts(parts.facts, parts.store.db, rotation, parts.clock.now().getTime()),
-    step: (fence: Fence) => advanceAll(parts, fence),
+    step: (fence: Fence) => advanceAll(parts, fence, failures),
   });
 }

@@ -229,8 +229,6 @@ export type Timing = {
   readonly drainSoak: number;
   readonly cooling: number;
   readonly longestSkew: number;
-  /** How old a report of a consumer may be that is not silent. */
-  readonly fresh: number;
   /** A token signed with the old key may live that long (rings of keys). */
   readonly longestToken: number;
   /** Whether an old key is erased when its time is over, or when an operator says so too. */

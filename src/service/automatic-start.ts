@@ -2,18 +2,26 @@ import { ringRotation } from '../config/rotation.js';
 import type { Context } from '../context.js';
 import { startByOf } from '../rotation/outlook/start-by.js';
 import { restartPhases } from '../rotation/planning/restarts.js';
-import { decideStart } from '../rotation/schedule/decide.js';
+import { scheduleAlert } from '../rotation/schedule/alerts.js';
+import { decideStart, type StartHindrance } from '../rotation/schedule/decide.js';
+import type { StartBy } from '../rotation/schedule/start-by.js';
 import { maintenanceWindows } from '../rotation/schedule/windows.js';
+import type { Rotation } from '../rotation/types.js';
 
 /** How often is looked whether a ring is due: that is a matter of days. */
 const intervalMs = 60_000;
 /** How long before it is due an operator hears of what stands in the way. */
 const noticeMs = 30 * 86_400_000;
 
+/** By ring, and what about it: the last that was logged. */
+type Said = Map<string, string>;
+
+const told: readonly StartHindrance['kind'][] = ['switch', 'classes', 'turned-back', 'restarts'];
+
 /** Starts rotations of rings that are due, where all that is needed for one is there. Never rejects: what fails is logged. */
 export function createAutomaticStart(context: Context): () => Promise<void> {
   let last = Number.NEGATIVE_INFINITY;
-  const said = new Map<string, string>();
+  const said: Said = new Map();
   return async () => {
     const now = context.clock.now().getTime();
     if (Math.abs(now - last) < intervalMs) return;
@@ -26,21 +34,29 @@ export function createAutomaticStart(context: Context): () => Promise<void> {
   };
 }
 
-async function startIfDue(context: Context, ring: string, now: number, said: Map<string, string>): Promise<void> {
+/** As a share of the planned age: how long what somebody has turned back is not begun again by itself. */
+const restShare = 1 / 12;
+
+async function startIfDue(context: Context, ring: string, now: number, said: Said): Promise<void> {
   const { config, rotations, consumers } = context;
   const settings = ringRotation(config.rotation, ring);
   const startBy = await startByOf(context, ring);
   if (now < startBy.dueAt - noticeMs) return;
   const running = await rotations.running();
-  const { start, waitsFor } = decideStart({
+  const own = running.find((one) => one.ring === ring);
+  warnWhereLate(context, { ring, now, startBy, running: own }, said);
+  const decision = decideStart({
     ...{ now, startBy, automatic: config.rotation.automatic, ringAutomatic: settings.automatic },
     classes: (await consumers.verifiers(ring)).classes,
     window: maintenanceWindows(settings.windows).at(now),
-    running: running.find((one) => one.ring === ring)?.id,
+    running: own?.id,
+    turnedBack: await lastTurnedBack(context, ring, { rest: settings.plannedAge * restShare, latest: startBy.startBy }),
     restarting: running.find((one) => one.ring !== ring && restartPhases.includes(one.state))?.ring,
   });
-  if (!start) {
-    sayOnce(context, ring, waitsFor, said);
+  if (!decision.start) {
+    // One that leads away from the present authority is what is wanted; one that led to it should be over.
+    const stays = decision.due && own?.newKey === context.ca.ring(ring).active.ski;
+    sayOnce(context, ring, { ...decision, stays }, said);
     return;
   }
   const reason = startBy.reason === 'age' ? 'the authority has reached its planned age' : 'the authority expires';
@@ -48,14 +64,43 @@ async function startIfDue(context: Context, ring: string, now: number, said: Map
   await rotations.start({ ring, kind: 'planned', policy, crossSign, options: {}, reason }, 'system:rotunda');
 }
 
-/** What stands in the way, when that is another than before; that a rotation runs or time is missing is no news. */
+/** Whoever turned it back had a reason, which is most often still there. */
+async function lastTurnedBack(
+  { rotations }: Pick<Context, 'rotations'>,
+  ring: string,
+  { rest, latest }: { readonly rest: number; readonly latest: number },
+): Promise<{ readonly id: string; readonly until: number } | undefined> {
+  const [last] = await rotations.list({ ring, limit: 1 });
+  if (last?.finishedAt === undefined || last.state === 'finished') return undefined;
+  return { id: last.id, until: Math.min(last.finishedAt + rest, Math.max(latest, last.finishedAt)) };
+}
+
+type Late = {
+  readonly ring: string;
+  readonly now: number;
+  readonly startBy: StartBy;
+  readonly running: Rotation | undefined;
+};
+
+/** The end of the authority comes nearer than a rotation takes. */
+function warnWhereLate({ logger, ca }: Context, { ring, now, startBy, running }: Late, said: Said): void {
+  const { ski } = ca.ring(ring).active;
+  const published = ca.bundle(ring).anchors.filter(({ subjectKeyId }) => subjectKeyId === ski);
+  const notAfter = Math.max(...published.map((anchor) => anchor.notAfter));
+  const { severity, message } = scheduleAlert({ ring, now, notAfter, startBy, running });
+  if (severity === 'none' || said.get(`${ring} late`) === message) return;
+  said.set(`${ring} late`, message);
+  logger[severity === 'critical' ? 'error' : 'warn']({ ring }, message);
+}
+
+/** What stands in the way, when that is another than before; that time is missing is no news. */
 function sayOnce(
   { logger }: Pick<Context, 'logger'>,
   ring: string,
-  waitsFor: ReturnType<typeof decideStart>['waitsFor'],
-  said: Map<string, string>,
+  { waitsFor, stays }: Pick<ReturnType<typeof decideStart>, 'waitsFor'> & { readonly stays: boolean },
+  said: Said,
 ): void {
-  const news = waitsFor.filter(({ kind }) => kind === 'switch' || kind === 'classes' || kind === 'restarts');
+  const news = waitsFor.filter(({ kind }) => told.includes(kind) || (kind === 'running' && stays));
   const texts = news.map(({ text }) => text);
   if (said.get(ring) === texts.join()) return;
   said.set(ring, texts.join());

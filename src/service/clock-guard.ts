@@ -12,14 +12,14 @@ const proofMs = 60 * minuteMs;
 
 export type ClockGuard = {
   /**
-   * Whether what is old may be deleted now. `seenAt` is the latest time that any replica saw before this process,
+   * Whether what is old may be deleted now, and what is due be done. `seenAt` is the latest time that any replica saw before this process,
    * milliseconds. `setBack` is true once for each jump to an earlier time.
    */
   look(seenAt: number | undefined): { readonly trusted: boolean; readonly setBack: boolean };
 };
 
 /**
- * Deleting by age trusts the clock. A jump of the wall clock against the monotonic one, or against the time that the
+ * Deleting by age trusts the clock, and so does what a rotation does when its time has come. A jump of the wall clock against the monotonic one, or against the time that the
  * database has seen, stops that for an hour: long enough for NTP or a person to set it right.
  */
 export function createClockGuard({ clock, logger }: { clock: Clock; logger: Logger }): ClockGuard {
@@ -34,7 +34,10 @@ export function createClockGuard({ clock, logger }: { clock: Clock; logger: Logg
       if (Math.abs(jump) > toleranceMs) {
         doubtedSince = elapsed;
         const times = { now: new Date(wall).toISOString(), jumpSeconds: Math.round(jump / 1000) };
-        logger.warn(times, 'the clock jumped: nothing is cleaned up for an hour; set it right, or leave it if it is');
+        logger.warn(
+          times,
+          'the clock jumped: nothing is cleaned up and no rotation moves for an hour; set it right, or leave it if it is',
+        );
       } else if (doubtedSince !== undefined && elapsed - doubtedSince >= proofMs) {
         doubtedSince = undefined;
         logger.warn({ now: new Date(wall).toISOString() }, 'the clock has stayed so: it is believed again');

@@ -2,6 +2,7 @@ import type { Context } from '../context.js';
 import { performEffects, type EffectHandlers } from '../rotation/effects.js';
 import type { Fence } from '../rotation/machine.js';
 import { createLease, holds } from '../store/lease.js';
+import { createClockGuard } from './clock-guard.js';
 import type { Maintenance } from './maintenance.js';
 import type { Replica } from './replica.js';
 
@@ -13,7 +14,9 @@ const leaseName = 'rotation';
 /** What one replica at a time does for rotations beside moving them. */
 export type RotationChores = {
   readonly effects: EffectHandlers;
-  /** Before each look: probes, copies that are read back, rotations that are due. */
+  /** On every replica, so that each can say what a rotation waits for: copies are read back. */
+  readonly look: () => Promise<void>;
+  /** Before each look of the one that leads: probes, rotations that are due. */
   readonly before: (fence: Fence) => Promise<void>;
   readonly stop: () => Promise<void>;
 };
@@ -25,11 +28,14 @@ export type RotationChores = {
 export function startRotating(context: Context, replica: Replica, chores: RotationChores): Maintenance {
   const { store, clock, logger, rotations, ca } = context;
   const lease = createLease({ store, clock, name: leaseName, ttlMs: leaseMs });
+  const guard = createClockGuard({ clock, logger });
   const state = { held: false, stopped: false };
   const lead = async (): Promise<void> => {
     const held = await lease.take();
     state.held = held !== undefined;
     if (held === undefined) return;
+    // A key is erased, a straggler cut off and a certificate taken for expired when it is time.
+    if (!guard.look(held.seenAt).trusted) return;
     const fence: Fence = (tx) => holds(tx, leaseName, held.epoch);
     await chores.before(fence);
     // What was done may let a machine go on, and what it does leaves more to do.
@@ -41,7 +47,11 @@ export function startRotating(context: Context, replica: Replica, chores: Rotati
     }
   };
   const round = async (): Promise<void> => {
-    await replica.report();
+    // Whoever cannot say what it goes by holds up the gates by that, and nothing else.
+    await replica.report().catch((error: unknown) => {
+      if (!state.stopped) logger.error({ err: error }, 'which bundles this replica goes by could not be stored');
+    });
+    await chores.look();
     await lead();
   };
   let running: Promise<void> | undefined;

@@ -6,7 +6,7 @@ import { createRounds, type Rounds } from '../rotation/probing/rounds.js';
 import type { EffectHandlers } from '../rotation/effects.js';
 import { createAutomaticStart } from './automatic-start.js';
 import type { Rotation } from '../rotation/types.js';
-import { copyPhases } from '../rotation/planning/restarts.js';
+import { copyKey, copyPhases } from '../rotation/planning/restarts.js';
 import { readCopies } from './copies.js';
 import type { Maintenance } from './maintenance.js';
 import type { RotationChores } from './rotating.js';
@@ -19,11 +19,12 @@ export async function rotationChores(context: Context, maintenance: Maintenance)
   const startDue = createAutomaticStart(context);
   const readAll = copyReader(context);
   return {
+    look: async () => {
+      readAll(await rotations.running());
+    },
     before: async () => {
       await startDue();
-      const running = await rotations.running();
-      rounds.kick(running);
-      readAll(running);
+      rounds.kick(await rotations.running());
     },
     effects: effectHandlers(context, maintenance, rounds),
     stop: () => rounds.stop(),
@@ -34,11 +35,13 @@ export async function rotationChores(context: Context, maintenance: Maintenance)
 function copyReader(context: Context): (running: readonly Rotation[]) => void {
   let reading = false;
   const read = async (running: readonly Rotation[]): Promise<void> => {
-    for (const rotation of running) context.copies.set(rotation.id, await readCopies(context, rotation));
+    for (const rotation of running)
+      if (copyPhases.includes(rotation.state))
+        context.copies.set(copyKey(rotation), await readCopies(context, rotation));
   };
   return (running) => {
-    // What was read in an earlier state says nothing about this one.
-    for (const { id, state } of running) if (!copyPhases.includes(state)) context.copies.delete(id);
+    const present = new Set(running.map(copyKey));
+    for (const key of context.copies.keys()) if (!present.has(key)) context.copies.delete(key);
     if (reading) return;
     reading = true;
     read(running)
@@ -69,11 +72,20 @@ function effectHandlers(context: Context, maintenance: Maintenance, rounds: Roun
     'own-certificates': () => maintenance.run(),
     'published-objects': () => maintenance.run(),
     renewals: async ({ rotation: id, ring }) => {
-      const { kind, oldKey, newKey } = await rotations.get(id);
+      const { kind, oldKey, newKey, options, stateSince } = await rotations.get(id);
       // Whoever holds a leaf of the authority that does not sign any more is asked for it, each at its own moment.
       const authority = ca.ring(ring).active.ski === newKey ? oldKey : newKey;
-      const reason = kind === 'emergency' ? 'compromise' : 'rotation';
-      await renewals.ask({ ring, authority, reason }, 'system:rotunda');
+      if (kind !== 'emergency') {
+        await renewals.ask({ ring, authority, reason: 'rotation' }, 'system:rotunda');
+        return;
+      }
+      // Half of the time that is left: whoever fails tries again. A wave for each profile, as long as it has holders, so
+      // that the few and powerful are not in one line with all machines.
+      const until = stateSince + ((options.deadline ?? stateSince) - stateSince) / 2;
+      const wave = { ring, authority, until, reason: 'compromise' } as const;
+      const profiles = context.config.profiles.filter((profile) => profile.ring === ring);
+      for (const { signerName } of profiles) await renewals.ask({ ...wave, profile: signerName }, 'system:rotunda');
+      await renewals.ask(wave, 'system:rotunda');
     },
     probes: async () => {
       rounds.kick(await rotations.running(), { now: true });

@@ -2,29 +2,39 @@ import type { Context } from '../context.js';
 import type { ScrapeGauges } from '../metrics.js';
 import { startByOf } from '../rotation/outlook/start-by.js';
 import { offers } from '../rotation/reducer.js';
-import type { Gate, Rotation, VerifierFact } from '../rotation/types.js';
+import type { Facts, Gate, Rotation, VerifierFact } from '../rotation/types.js';
 
 /** Fills what is measured of rotations, bundles, and when the next rotation has to begin, at each scrape. */
 export function collectRotations(context: Context): void {
   const { metrics, rotations, ca, keySets, consumers } = context;
   metrics.onScrape(async (gauges) => {
-    for (const gauge of [gauges.rotationState, gauges.rotationStateSeconds, gauges.rotationGateRatio]) gauge.reset();
-    for (const gauge of [gauges.rotationBlockers, gauges.bundleAcknowledgedRatio]) gauge.reset();
-    const counted = new Set<string>();
-    for (const rotation of await rotations.running()) {
-      const facts = await rotations.facts(rotation);
-      fillRotation(gauges, rotation, facts.now);
-      const gate = offers(rotation, facts).find(({ by }) => by === 'machine')?.gate;
-      if (gate !== undefined) fillGate(gauges, rotation.ring, gate);
-      fillAcknowledged(gauges, facts.ring, facts.verifiers);
-      counted.add(rotation.ring);
-    }
-    for (const ring of [...ca.rings(), ...(await keySets.list()).map(nameOf)].filter(({ name }) => !counted.has(name)))
-      fillAcknowledged(gauges, ring, (await consumers.verifiers(ring.name)).verifiers);
-    gauges.rotationStartBy.reset();
-    for (const { name } of ca.rings())
-      gauges.rotationStartBy.set({ ring: name }, (await startByOf(context, name)).startBy / 1000);
+    const looks = [];
+    for (const rotation of await rotations.running()) looks.push({ rotation, facts: await rotations.facts(rotation) });
+    const counted = new Set(looks.map(({ rotation }) => rotation.ring));
+    const others = [...ca.rings(), ...(await keySets.list()).map(nameOf)].filter(({ name }) => !counted.has(name));
+    const quiet = [];
+    for (const ring of others) quiet.push({ ring, verifiers: (await consumers.verifiers(ring.name)).verifiers });
+    const starts = [];
+    for (const { name } of ca.rings()) starts.push({ ring: name, at: (await startByOf(context, name)).startBy });
+    // Two may scrape at once: from here on nothing is waited for.
+    reset(gauges);
+    for (const { rotation, facts } of looks) fillLook(gauges, rotation, facts);
+    for (const { ring, verifiers } of quiet) fillAcknowledged(gauges, ring, verifiers);
+    for (const { ring, at } of starts) gauges.rotationStartBy.set({ ring }, at / 1000);
   });
+}
+
+function reset(gauges: ScrapeGauges): void {
+  for (const gauge of [gauges.rotationState, gauges.rotationStateSeconds, gauges.rotationGateRatio]) gauge.reset();
+  for (const gauge of [gauges.rotationBlockers, gauges.bundleAcknowledgedRatio]) gauge.reset();
+  gauges.rotationStartBy.reset();
+}
+
+function fillLook(gauges: ScrapeGauges, rotation: Rotation, facts: Facts): void {
+  fillRotation(gauges, rotation, facts.now);
+  const gate = offers(rotation, facts).find(({ by }) => by === 'machine')?.gate;
+  if (gate !== undefined) fillGate(gauges, rotation.ring, gate);
+  fillAcknowledged(gauges, facts.ring, facts.verifiers);
 }
 
 function nameOf({ ring, generation }: { readonly ring: string; readonly generation: number }): Bundled {

@@ -175,7 +175,7 @@ describe('rotunda rotation', () => {
   });
 
   it.each([
-    [['--deadline', '4h'], 'error: --deadline, --security-first and --yes belong to --emergency\n'],
+    [['--deadline', '4h'], 'error: --compromised, --deadline, --security-first and --yes belong to --emergency\n'],
     [['--emergency', '--reissue'], "error: option '--reissue' cannot be used with option '--emergency'\n"],
     [['--policy', 'maybe'], /^error: option '--policy <policy>' argument 'maybe' is invalid/],
     [['--public-key', '/nope'], /^error: cannot read \/nope: /],

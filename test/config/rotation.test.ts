@@ -50,7 +50,7 @@ describe('rotation', () => {
       emergencyDeadline: day,
       timing: {
         ...{ trustSoak: 6 * minute, canarySoak: 5 * minute, drainSoak: day, cooling: 7 * day },
-        ...{ longestSkew: 4 * minute, fresh: 10 * minute, longestToken: year, destroyKeys: 'operator' },
+        ...{ longestSkew: 4 * minute, longestToken: year, destroyKeys: 'operator' },
       },
     });
   });

@@ -45,7 +45,7 @@ export function createPlanner(options: {
         notAfter = Math.min(notAfter, notBefore + Math.ceil(chosen / secondMs) * secondMs);
       }
       const { from, until } = boundsOf(client, policy, { notBefore, notAfter });
-      return { notAfter, from, until: client.kind === 'fixed' ? from + book.bucketMs : until };
+      return { notAfter, from, until: client.kind === 'fixed' ? Math.min(from + book.bucketMs, notAfter) : until };
     },
     count: ({ kind }, { from, until }) => {
       if (kind === 'kubelet') book.spread(from, until, 1);

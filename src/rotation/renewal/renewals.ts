@@ -60,6 +60,7 @@ const dayMs = 86_400_000;
 const longestHorizonMs = 400 * dayMs;
 /** Shorter lives are no kubelet's as it is set up for work, and never end up below upstream's ten minutes. */
 const leastSteeredMs = 3_600_000;
+const rotatingRetryMs = 5 * 60_000;
 /** What is reckoned with where no rate is configured: far below what one core signs and stores. */
 const assumedPerSecond = 100;
 
@@ -76,6 +77,11 @@ export async function createRenewals(options: RenewalsOptions): Promise<Renewals
   const waiting = rate && createWaitingRoom({ rate, clock, metrics });
   const clients = new Map(profiles.map((profile) => [profile.signerName, renewalClientOf(profile, settings.clients)]));
   const clientOf = (signerName: string): RenewalClient => clients.get(signerName) ?? informed;
+  // While an authority is being replaced, what is asked for may change at any time.
+  const soon = (ring: string): number => {
+    const isRotating = options.ca.rings().some(({ name, rotating }) => name === ring && rotating);
+    return isRotating ? Math.min(retryAfterMs, rotatingRetryMs) : retryAfterMs;
+  };
   measure(metrics, () => book.peak().planned / (bucketMs / 1000));
   return Object.freeze<Renewals>({
     choose: ({ signerName }, life, asked) => {
@@ -92,7 +98,8 @@ export async function createRenewals(options: RenewalsOptions): Promise<Renewals
       const { serial, authority } = parseCertificateId(id);
       const row = await findRenewal(store.db, serial);
       if (row === undefined || (authority !== undefined && authority !== row.ski)) throw unknown(id);
-      return infoOf(row, { ...settings, client: clientOf(row.profile), rules: rules.list(), now: now() });
+      const asked = { ...settings, retryAfterMs: soon(row.ring), client: clientOf(row.profile), rules: rules.list() };
+      return infoOf(row, { ...asked, now: now() });
     },
     rules: () => rules.list(),
     ask: (draft, actor) => {

@@ -32,9 +32,9 @@ export function plannedWindow(
     if (!isMeant(rule, certificate)) continue;
     const until = rule.notBefore + rule.width;
     const from = slotIn({ from: rule.notBefore, until }, certificate.serial, rule.id);
-    const slot = { from, until: from + slotMs, rule };
+    const slot = { from, until: Math.max(from + 1000, Math.min(from + slotMs, latest)), rule };
     if (from < planned.from) planned = slot;
-    else if (rule.reason === 'capacity' && planned.rule === undefined && slot.until <= latest)
+    else if (rule.reason === 'capacity' && planned.rule === undefined && from + slotMs <= latest)
       putOff = earlier(putOff, slot);
   }
   return planned.rule === undefined && putOff !== undefined ? putOff : planned;
@@ -57,7 +57,7 @@ export type Cohort = {
 
 /** Half of what can be issued is for a wave, the rest for what renews anyway. */
 const waveShare = 0.5;
-const leastWidthMs = 60_000;
+export const leastWidthMs = 60_000;
 
 /**
  * Over how long a cohort is spread so that it takes half of what can be issued, milliseconds: W >= N / (0.5 mu). Undefined

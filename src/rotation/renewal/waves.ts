@@ -4,7 +4,7 @@ import { measureCohort } from '../../store/queries/renewals.js';
 import type { Store } from '../../store/types.js';
 import type { Book } from './book.js';
 import type { RuleBook } from './rule-book.js';
-import { waveWidth } from './rules.js';
+import { leastWidthMs, waveWidth } from './rules.js';
 import type { RenewalReason, RenewalRule } from './types.js';
 
 /** Certificates that are to be renewed apart from their plan. Times in milliseconds. */
@@ -17,6 +17,8 @@ export type WaveDraft = {
   readonly notBefore?: number;
   /** So that the wave takes half of what can be issued, when left out. */
   readonly widthMs?: number;
+  /** However much that is at once, it is over by then. */
+  readonly until?: number;
 };
 
 type Options = {
@@ -48,9 +50,10 @@ export async function askFor(
   const { ring, authority, profile, reason } = draft;
   const { count, lifeMs } = await measureCohort(store.db, { ring, authority, profile }, now);
   const natural = count === 0 ? undefined : waveWidth({ reason, count, lifeMs, until }, perSecond);
-  const width = draft.widthMs ?? natural;
-  if (width === undefined) return undefined;
+  const wide = draft.widthMs ?? natural;
+  if (wide === undefined) return undefined;
   const notBefore = draft.notBefore ?? (reason === 'compromise' ? now : now + retryAfterMs);
+  const width = Math.min(wide, Math.max(leastWidthMs, (draft.until ?? Infinity) - notBefore));
   const wanted = {
     ...{ ring, reason, notBefore, width },
     ...(authority === undefined ? {} : { authority }),

@@ -14,6 +14,8 @@ export type StartFacts = {
   readonly window: { readonly open: boolean; readonly next: number | undefined };
   /** The id of a rotation of this ring that is not over. */
   readonly running: string | undefined;
+  /** The ring's last rotation, where that was turned back: it is not begun again at once. */
+  readonly turnedBack: { readonly id: string; readonly until: number } | undefined;
   /** Another ring's rotation that is in a phase which needs restarts. */
   readonly restarting: string | undefined;
 };
@@ -28,7 +30,7 @@ export type StartDecision = {
 };
 
 export type StartHindrance = {
-  readonly kind: 'switch' | 'classes' | 'time' | 'window' | 'running' | 'restarts';
+  readonly kind: 'switch' | 'classes' | 'time' | 'window' | 'running' | 'turned-back' | 'restarts';
   readonly text: string;
   /** When this passes by itself, milliseconds. */
   readonly until: number | undefined;
@@ -65,6 +67,13 @@ function hindrances(facts: StartFacts): StartHindrance[] {
     );
   if (facts.now < facts.startBy.dueAt) add('time', 'it is not due', facts.startBy.dueAt);
   if (facts.running !== undefined) add('running', `the rotation ${facts.running} of this ring is not over`);
+  const { turnedBack } = facts;
+  if (turnedBack !== undefined && facts.now < turnedBack.until)
+    add(
+      'turned-back',
+      `the rotation ${turnedBack.id} was turned back: another one begins by itself not before ${new Date(turnedBack.until).toISOString().slice(0, 10)}, or when somebody starts it`,
+      turnedBack.until,
+    );
   if (facts.restarting !== undefined)
     add('restarts', `the ring ${facts.restarting} is in a phase that needs restarts, and only one may be at a time`);
   if (!facts.window.open) add('window', 'no maintenance window is open', facts.window.next);

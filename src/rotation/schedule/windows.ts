@@ -65,13 +65,29 @@ export function windowProblem({ cron, timezone }: Pick<WindowConfig, 'cron' | 't
 /** The longest time from one opening to the next, milliseconds; 0 without windows. For expressions without a problem. */
 export function longestGap(windows: readonly WindowConfig[]): number {
   const compiled = windows.map(compile);
-  let longest = 0;
+  let longest = longestFrom(compiled);
   // A shorter gap than the stride may go unseen, which is why the stride is short.
   for (let week = 0; week < weeksLookedAt && compiled.length > 0; week += 1) {
     const moment = someMonday + week * weekMs;
     const before = Math.max(...compiled.flatMap((window) => previousStart(window, moment) ?? []));
     const next = earliest(compiled.flatMap((window) => after(window, moment)));
     if (next !== undefined && Number.isFinite(before)) longest = Math.max(longest, next.opensAt - before);
+  }
+  return longest;
+}
+
+const mostOpenings = 100;
+
+/** Of the openings one after the other from some moment on: what a stride would step over. */
+function longestFrom(compiled: readonly Compiled[]): number {
+  let longest = 0;
+  let before = earliest(compiled.flatMap((window) => after(window, someMonday)))?.opensAt;
+  for (let seen = 0; seen < mostOpenings && before !== undefined; seen += 1) {
+    const from = before;
+    const next = earliest(compiled.flatMap((window) => after(window, from)));
+    if (next === undefined || next.opensAt > someMonday + weeksLookedAt * weekMs) break;
+    longest = Math.max(longest, next.opensAt - from);
+    before = next.opensAt;
   }
   return longest;
 }

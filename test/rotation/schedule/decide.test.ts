@@ -30,7 +30,7 @@ const due: StartFacts = {
     ...{ margin: day, startBy: now + day, lastChance: now + 2 * day, dueAt: now, reason: 'age' },
   },
   ...{ automatic: true, ringAutomatic: true, classes: [declared, absent(now + 1)] },
-  ...{ window: { open: true, next: undefined }, running: undefined, restarting: undefined },
+  ...{ window: { open: true, next: undefined }, running: undefined, turnedBack: undefined, restarting: undefined },
 };
 
 describe('a rotation starts by itself', () => {
@@ -44,6 +44,7 @@ describe('a rotation starts by itself', () => {
     ['before its time', { now: now - 1 }, 'time', /not due/],
     ['outside the windows', { window: { open: false, next: now + 5 } }, 'window', /no maintenance window/],
     ['beside another one', { running: 'etcd-4' }, 'running', /etcd-4/],
+    ['soon after one was turned back', { turnedBack: { id: 'etcd-3', until: now + 1 } }, 'turned-back', /etcd-3/],
     ['while another ring needs restarts', { restarting: 'kubernetes-2' }, 'restarts', /kubernetes-2.*only one/],
     ['while a class is undeclared', { classes: [{ ...declared, registered: 0 }] }, 'classes', /kube-apiserver/],
     ['once an attestation has expired', { classes: [declared, absent(now)] }, 'classes', /extension-apiserver/],

@@ -1,3 +1,4 @@
+import { copyKey } from '../../../src/rotation/planning/restarts.js';
 import { performEffects, type EffectHandlers } from '../../../src/rotation/effects.js';
 import { loadServingCertificate, type ServingCertificate } from '../../../src/service/serving-certificate.js';
 import type { Context } from '../../../src/context.js';
@@ -117,7 +118,7 @@ async function turn(process: Process, outside: Outside): Promise<number> {
   let all = 0;
   for (let round = 0; round < mostRounds; round += 1) {
     // Nobody here keeps a copy of the bundle.
-    for (const { id } of await context.rotations.running()) context.copies.set(id, []);
+    for (const rotation of await context.rotations.running()) context.copies.set(copyKey(rotation), []);
     const steps = await context.rotations.step(fence);
     all += steps;
     await performEffects(context, handlersOf(context, serving, outside), fence);
