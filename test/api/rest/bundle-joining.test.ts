@@ -154,7 +154,7 @@ describeEachDatabase('a ring with a join floor', (newDatabase) => {
       }
     };
     const lanes = [lane(), lane(), lane(), lane()];
-    await expect.poll(() => answers.length, { interval: 1 }).toBeGreaterThan(5);
+    await expect.poll(() => answers.length, { interval: 1, timeout: 10_000 }).toBeGreaterThan(5);
     await publish.addAuthority(ring, { raiseFloor: true });
     await Promise.all(lanes);
     expect([...new Set(answers.map(({ status }) => status))].sort()).toEqual([201, 409]);
