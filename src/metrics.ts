@@ -38,6 +38,7 @@ export type ScrapeGauges = {
 type RotationGauges = {
   rotationState: Gauge<'ring' | 'kind' | 'state'>;
   rotationStateSeconds: Gauge<'ring'>;
+  rotationFailing: Gauge<'ring'>;
   rotationGateRatio: Gauge<'ring' | 'gate'>;
   rotationBlockers: Gauge<'ring' | 'kind'>;
   rotationStartBy: Gauge<'ring'>;
@@ -202,6 +203,12 @@ function rotationGauges(registers: Registry[]): RotationGauges {
     rotationStateSeconds: new Gauge({
       name: 'rotunda_rotation_state_seconds',
       help: 'How long the rotation of a ring has been in its state.',
+      labelNames: ['ring'] as const,
+      registers,
+    }),
+    rotationFailing: new Gauge({
+      name: 'rotunda_rotation_failing',
+      help: '1 while the steps of the rotation of a ring fail; 1 on the replica that leads alone.',
       labelNames: ['ring'] as const,
       registers,
     }),

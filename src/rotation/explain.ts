@@ -1,6 +1,6 @@
 import { listPendingEffects, listRotationEvents } from '../store/queries/rotations.js';
 import { readFacts } from './facts.js';
-import type { Failures, MachineParts } from './machine.js';
+import { failureOf, type Failures, type MachineParts } from './machine.js';
 import { getRotation } from './operations.js';
 import { disagreement } from './position.js';
 import { isOver, type Offer, offers } from './reducer.js';
@@ -53,7 +53,7 @@ export async function explain(parts: MachineParts, id: string, failures: Failure
   const onward = ways.find(({ by }) => by === 'machine');
   return {
     rotation,
-    standstill: standstillOf(rotation, facts) ?? failedOf(rotation, failures),
+    standstill: standstillOf(rotation, facts) ?? failedOf(failureOf(failures, id, facts.now)),
     ways,
     verifiers: countVerifiers(facts),
     oldLeaves: facts.oldUse.live,
@@ -85,8 +85,7 @@ function standstillOf(rotation: Rotation, facts: Facts): string | undefined {
 }
 
 /** Known to the replica that leads. */
-function failedOf({ id }: Rotation, failures: Failures): string | undefined {
-  const problem = failures.get(id);
+function failedOf(problem: string | undefined): string | undefined {
   return problem && `the last try to go on failed: ${problem}; it is tried again`;
 }
 

@@ -23,8 +23,17 @@ export type MachineParts = {
   readonly facts: FactPorts;
 };
 
-/** Why a rotation could not go on the last time that it was tried here, by its id. */
-export type Failures = Map<string, string>;
+/** Why a rotation could not go on the last time that it was tried here, and when that was, by its id. */
+export type Failures = Map<string, { readonly problem: string; readonly at: number }>;
+
+/** Many more than passes between two tries: whoever has not tried for longer leads no more, and knows nothing. */
+const failureCountsMs = 60_000;
+
+/** Why a rotation cannot go on; undefined where it can, or another replica is the one that tries. */
+export function failureOf(failures: Failures, id: string, now: number): string | undefined {
+  const found = failures.get(id);
+  return found !== undefined && Math.abs(now - found.at) <= failureCountsMs ? found.problem : undefined;
+}
 
 /** Many more than there are states: a machine that goes round is stopped. */
 const mostSteps = 32;
@@ -40,7 +49,8 @@ export async function advanceAll(parts: MachineParts, fence: Fence, failures: Fa
       steps += await advanceOne(parts, toRotation(row), fence);
       failures.delete(row.id);
     } catch (error) {
-      failures.set(row.id, error instanceof RotundaError ? error.message : 'an error that the log describes');
+      const problem = error instanceof RotundaError ? error.message : 'an error that the log describes';
+      failures.set(row.id, { problem, at: parts.clock.now().getTime() });
       parts.logger.error({ err: error, rotation: row.id }, 'a rotation could not go on; it is tried again');
     }
   }

@@ -2,7 +2,7 @@ import { listRotations, listRunningRotations } from '../store/queries/rotations.
 import { declare } from './declare.js';
 import { explain, type Explanation } from './explain.js';
 import { readFacts } from './facts.js';
-import { advanceAll, type Failures, type Fence } from './machine.js';
+import { advanceAll, failureOf, type Failures, type Fence } from './machine.js';
 import { advance, getRotation, type Order, pause, resume, rollback } from './operations.js';
 import { toRotation } from './rows.js';
 import { start, type StartParts, type StartRequest } from './start.js';
@@ -24,6 +24,8 @@ export type Rotations = {
   rollback(id: string, order: Order): Promise<Rotation>;
   explain(id: string): Promise<Explanation>;
   facts(rotation: Rotation): Promise<Facts>;
+  /** Whether its last step failed. Known to the process that leads alone. */
+  failing(id: string): boolean;
   /** Takes every running rotation as far as it goes now; answers how many steps that were. For one process at a time. */
   step(fence: Fence): Promise<number>;
 };
@@ -43,6 +45,7 @@ export function createRotations(parts: StartParts): Rotations {
     rollback: (id: string, order: Order) => rollback(parts, id, order),
     explain: (id: string) => explain(parts, id, failures),
     facts: (rotation: Rotation) => readFacts(parts.facts, parts.store.db, rotation, parts.clock.now().getTime()),
+    failing: (id: string) => failureOf(failures, id, parts.clock.now().getTime()) !== undefined,
     step: (fence: Fence) => advanceAll(parts, fence, failures),
   });
 }

@@ -18,7 +18,10 @@ export function collectRotations(context: Context): void {
     for (const { name } of ca.rings()) starts.push({ ring: name, at: (await startByOf(context, name)).startBy });
     // Two may scrape at once: from here on nothing is waited for.
     reset(gauges);
-    for (const { rotation, facts } of looks) fillLook(gauges, rotation, facts);
+    for (const { rotation, facts } of looks) {
+      fillLook(gauges, rotation, facts);
+      gauges.rotationFailing.set({ ring: rotation.ring }, rotations.failing(rotation.id) ? 1 : 0);
+    }
     for (const { ring, verifiers } of quiet) fillAcknowledged(gauges, ring, verifiers);
     for (const { ring, at } of starts) gauges.rotationStartBy.set({ ring }, at / 1000);
   });
@@ -27,7 +30,7 @@ export function collectRotations(context: Context): void {
 function reset(gauges: ScrapeGauges): void {
   for (const gauge of [gauges.rotationState, gauges.rotationStateSeconds, gauges.rotationGateRatio]) gauge.reset();
   for (const gauge of [gauges.rotationBlockers, gauges.bundleAcknowledgedRatio]) gauge.reset();
-  gauges.rotationStartBy.reset();
+  for (const gauge of [gauges.rotationFailing, gauges.rotationStartBy]) gauge.reset();
 }
 
 function fillLook(gauges: ScrapeGauges, rotation: Rotation, facts: Facts): void {
