@@ -38,6 +38,7 @@ export function probedConsumers({
       class: row.class,
       endpoints: JSON.parse(row.endpoints) as string[],
       process: row.process ?? undefined,
+      software: row.software,
       verifies: row.verifies === 1 ? verifyingIn(topology, ring, row.class).purposes : undefined,
     }));
   };

@@ -1,4 +1,5 @@
 import type { Purpose } from '../../fleet/consumers/types.js';
+import { fits, readSoftware } from '../planning/software.js';
 import type { ProbeAnswer, ProbeProtocol } from './types.js';
 
 /** Purposes for which certificates of clients are verified. */
@@ -7,9 +8,17 @@ const ofClients: readonly Purpose[] = ['kubernetesClient', 'etcdPeer', 'etcdClie
 type Asked = {
   readonly protocol: ProbeProtocol;
   readonly shows: readonly Purpose[];
-  /** Verified by another file, which the same process reads again by itself, within less than any trust soak. */
-  readonly follows?: readonly Purpose[];
+  /** Verified by another file, which these versions of a program read again by themselves, and how late. */
+  readonly follows?: {
+    readonly purpose: Purpose;
+    readonly software: string;
+    readonly versions: string;
+    readonly withinMs: number;
+  };
 };
+
+/** Looked at every five minutes (src/rotation/planning/reload/kube-apiserver.ts), and then it has to be read. */
+const kubeletAuthorityMs = 6 * 60_000;
 
 /**
  * How members of a class are asked, and what it shows that one takes a client certificate there. A front proxy's
@@ -18,7 +27,16 @@ type Asked = {
  * reads again.
  */
 const classes: Readonly<Record<string, Asked>> = {
-  'kube-apiserver': { protocol: 'kubernetes', shows: ['kubernetesClient'], follows: ['kubernetesServer'] },
+  'kube-apiserver': {
+    protocol: 'kubernetes',
+    shows: ['kubernetesClient'],
+    follows: {
+      purpose: 'kubernetesServer',
+      software: 'kube-apiserver',
+      versions: '>=1.36',
+      withinMs: kubeletAuthorityMs,
+    },
+  },
   'kube-controller-manager': { protocol: 'kubernetes', shows: ['kubernetesClient'] },
   'kube-scheduler': { protocol: 'kubernetes', shows: ['kubernetesClient'] },
   'extension-apiserver': { protocol: 'kubernetes', shows: ['kubernetesClient'] },
@@ -39,19 +57,46 @@ export function canBeAsked(consumerClass: string, verifies: Verified): boolean {
   return verifies.length === 0 || asked(consumerClass).shows.some((purpose) => verifies.includes(purpose));
 }
 
+/** What is seen of a consumer: which listeners answer, and for how long they have answered so, milliseconds. */
+export type Answering = {
+  readonly listeners: readonly NonNullable<ProbeAnswer['listener']>[];
+  readonly forMs: number;
+};
+
 /**
  * For which of its purposes nothing is shown by these answers of a consumer's endpoints. An etcd member reads what it
  * verifies clients with, and what it verifies peers with, from two files: each is shown by the listener that answered.
+ * What is read again by itself is taken to be written together with what is seen, and must have had the time for that.
  */
 export function notShownBy(
-  consumer: { readonly class: string; readonly verifies: Verified },
-  listeners: readonly NonNullable<ProbeAnswer['listener']>[],
+  consumer: { readonly class: string; readonly verifies: Verified; readonly software: string },
+  { listeners, forMs }: Answering,
 ): readonly Purpose[] {
-  const { protocol, shows, follows = [] } = asked(consumer.class);
-  const shown = shows.filter(
+  const { protocol, shows, follows } = asked(consumer.class);
+  const shown: readonly Purpose[] = shows.filter(
     (purpose) => protocol !== 'etcd' || listeners.includes(purpose === 'etcdPeer' ? 'etcd-peer' : 'etcd-client'),
   );
-  return (consumer.verifies ?? []).filter((purpose) => !shown.includes(purpose) && !follows.includes(purpose));
+  const isFollowed = follows !== undefined && isStated(consumer.software, follows) && forMs >= follows.withinMs;
+  const followed = isFollowed ? follows.purpose : undefined;
+  return (consumer.verifies ?? []).filter((purpose) => !shown.includes(purpose) && purpose !== followed);
+}
+
+/** What would let more be shown of a consumer, in words; undefined where nothing but other evidence would. */
+export function wantedFor(
+  consumer: { readonly class: string; readonly software: string },
+  open: readonly Purpose[],
+): string | undefined {
+  const { follows } = asked(consumer.class);
+  if (follows === undefined || !open.includes(follows.purpose)) return undefined;
+  return isStated(consumer.software, follows)
+    ? `before it has been seen so for ${String(follows.withinMs / 60_000)} minutes`
+    : `unless its software is stated as ${follows.software} ${follows.versions}`;
+}
+
+/** What does not say its version may be any. */
+function isStated(text: string, { software, versions }: NonNullable<Asked['follows']>): boolean {
+  const stated = readSoftware(text);
+  return stated?.name === software && fits(stated.version, versions);
 }
 
 function asked(consumerClass: string): Asked {

@@ -10,6 +10,7 @@ import type { Rotation } from '../types.js';
 import type { Verified } from './coverage.js';
 import type { Credentials } from './credentials.js';
 import { parseEndpoint } from './endpoint.js';
+import { createFirstSeen, type FirstSeen } from './first-seen.js';
 import { goalsOf } from './goals.js';
 import { type Look, lookAt, type Wanted } from './look.js';
 import { knownAuthorities } from './presented.js';
@@ -23,6 +24,8 @@ export type ProbedConsumer = {
   /** `host:port`. Only what an operator or the configuration has registered: what a consumer says of itself must not make the service connect anywhere. */
   readonly endpoints: readonly string[];
   readonly verifies: Verified;
+  /** What it says that it is, such as `kube-apiserver 1.36.3`; empty where it does not. */
+  readonly software: string;
   /** What tells its present process from an earlier one, where that is known. */
   readonly process: string | undefined;
 };
@@ -54,7 +57,11 @@ export type Prober = {
   round(rotation: Rotation, signal: AbortSignal): Promise<RoundReport>;
 };
 
-type Lasting = { readonly options: ProberOptions; readonly lastLook: Map<string, number> };
+type Lasting = {
+  readonly options: ProberOptions;
+  readonly lastLook: Map<string, number>;
+  readonly firstSeen: FirstSeen;
+};
 
 /**
  * Looks at endpoints from outside, in rounds: what they present, whether they take certificates of the authority that
@@ -62,12 +69,12 @@ type Lasting = { readonly options: ProberOptions; readonly lastLook: Map<string,
  * enough.
  */
 export function createProber(options: ProberOptions): Prober {
-  const lasting: Lasting = { options, lastLook: new Map() };
+  const lasting: Lasting = { options, lastLook: new Map(), firstSeen: createFirstSeen() };
   return { round: (rotation, signal) => round(lasting, rotation, signal) };
 }
 
 async function round(lasting: Lasting, rotation: Rotation, signal: AbortSignal): Promise<RoundReport> {
-  const { options, lastLook } = lasting;
+  const { options, lastLook, firstSeen } = lasting;
   const { ring } = rotation;
   const all = await options.consumers(ring);
   await forget(options.store, ring, all);
@@ -85,7 +92,7 @@ async function round(lasting: Lasting, rotation: Rotation, signal: AbortSignal):
       if (isAborted(signal)) return;
       report.looked += 1;
       if (looks.every(({ reached }) => !reached)) report.unreachable += 1;
-      if (await settle(options, rotation, consumer, { looks, at })) report.proven += 1;
+      if (await settle({ options, firstSeen }, rotation, consumer, { looks, at })) report.proven += 1;
     } catch (error) {
       options.logger.warn({ err: error, consumer: consumer.name, ring }, 'an endpoint could not be looked at');
     }
@@ -122,12 +129,14 @@ async function lookAtAll(consumer: ProbedConsumer, wanted: Wanted): Promise<Look
 
 /** Whether it was shown to have loaded something. */
 async function settle(
-  options: ProberOptions,
+  { options, firstSeen }: Pick<Lasting, 'options' | 'firstSeen'>,
   rotation: Rotation,
   consumer: ProbedConsumer,
   seen: { readonly looks: readonly Look[]; readonly at: number },
 ): Promise<boolean> {
-  const { generation, withheld } = proofOf(goalsOf(rotation), consumer, seen.looks);
+  const seenFor = firstSeen.of(rotation, consumer, seen.at);
+  const { generation, withheld } = proofOf(goalsOf(rotation), consumer, seen.looks, seenFor);
+  if (generation === 0) firstSeen.forget(rotation, consumer);
   await record(options.store, { rotation, consumer, ...seen, withheld });
   if (generation === undefined) return false;
   const { name, process } = consumer;

@@ -53,7 +53,10 @@ export async function deleteProbes(db: Transaction<Schema>, endpoint: ProbedEndp
     .execute();
 }
 
-export type ProbedConsumerRow = Pick<Selectable<Schema['consumers']>, 'name' | 'class' | 'endpoints' | 'process'> &
+export type ProbedConsumerRow = Pick<
+  Selectable<Schema['consumers']>,
+  'name' | 'class' | 'endpoints' | 'process' | 'software'
+> &
   Pick<Selectable<Schema['consumer_rings']>, 'verifies'>;
 
 /** Who has something to do with a ring, is not quarantined, has a credential that has not expired at `now`, and can be reached. */
@@ -64,7 +67,7 @@ export function listProbedConsumers(
   return db
     .selectFrom('consumer_rings as r')
     .innerJoin('consumers as c', 'c.name', 'r.consumer')
-    .select(['c.name', 'c.class', 'c.endpoints', 'c.process', 'r.verifies'])
+    .select(['c.name', 'c.class', 'c.endpoints', 'c.process', 'c.software', 'r.verifies'])
     .where('r.ring', '=', of.ring)
     .where('c.state', '=', 'live')
     .where('c.endpoints', '<>', '[]')

@@ -83,7 +83,7 @@ describe.skipIf(peers.openssl === undefined)('rounds of probes', () => {
     endpoint: TestEndpoint | string,
     change: Partial<ProbedConsumer> = {},
   ): ProbedConsumer => ({
-    ...{ name, class: name.split('/')[0] ?? '', process: 'p1', verifies: ['kubernetesClient'] },
+    ...{ name, class: name.split('/')[0] ?? '', process: 'p1', software: '', verifies: ['kubernetesClient'] },
     endpoints: [typeof endpoint === 'string' ? endpoint : endpoint.address],
     ...change,
   });
@@ -227,23 +227,47 @@ describe.skipIf(peers.openssl === undefined)('rounds of probes', () => {
     });
 
     it('prove nothing for what the same process verifies by another file', async () => {
-      const session = proberOn(await openStore());
+      const clock = testClock();
+      const session = proberOn(await openStore(), { clock });
       const endpoint = await start('kubelet', [old, next]);
       const both = { verifies: ['kubernetesClient', 'kubernetesServer'] } as const;
       await session.round(rotationIn('trusting'), [consumer('kubelet/worker-1', endpoint, both)]);
       expect(session.proofs).toEqual([]);
-      // An API server reads its other file again by itself.
-      const api = consumer('kube-apiserver/cp-1', await start('kubernetes', [old, next]), both);
+      // An API server reads its other file again by itself, within five minutes.
+      const is136 = { ...both, software: 'kube-apiserver v1.36.3' };
+      const api = consumer('kube-apiserver/cp-1', await start('kubernetes', [old, next]), is136);
       const etcdToo = { ...api, verifies: [...both.verifies, 'etcdServer'] as const };
       await session.round(rotationIn('trusting'), [etcdToo]);
       expect(session.proofs).toEqual([]);
       await session.round(rotationIn('trusting'), [api]);
+      expect(session.proofs).toEqual([]);
+      clock.set(clock.now().getTime() + 6 * 60_000);
+      await session.round(rotationIn('trusting'), [{ ...api, process: 'p2' }]);
+      expect(session.proofs).toEqual([]);
+      clock.set(clock.now().getTime() + 6 * 60_000);
+      await session.round(rotationIn('trusting'), [{ ...api, process: 'p2' }]);
       expect(session.proofs.map((proof) => proof.consumer)).toEqual([api.name]);
       await session.round(rotationIn('trusting'), [consumer('kubelet/worker-1', endpoint, both)]);
       const accepted = (await session.rows()).find(({ kind }) => kind === 'accepts');
       expect(accepted).toMatchObject({ outcome: 'yes', process: 'p1' });
       expect(accepted?.detail).toContain('it does not show what it verifies for kubernetesServer');
     });
+
+    it.each(['', 'kube-apiserver 1.35.9', 'kubelet 1.36.3', 'kube-apiserver'])(
+      'prove nothing for the other file of an API server that may read it at its start alone: %j',
+      async (software) => {
+        const clock = testClock();
+        const session = proberOn(await openStore(), { clock });
+        const both = { verifies: ['kubernetesClient', 'kubernetesServer'], software } as const;
+        const one = consumer('kube-apiserver/cp-1', await start('kubernetes', [old, next]), both);
+        await session.round(rotationIn('trusting'), [one]);
+        clock.set(clock.now().getTime() + 60 * 60_000);
+        await session.round(rotationIn('trusting'), [one]);
+        expect(session.proofs).toEqual([]);
+        const accepted = (await session.rows()).find(({ kind }) => kind === 'accepts');
+        expect(accepted?.detail).toContain('unless its software is stated as kube-apiserver >=1.36');
+      },
+    );
 
     it('do not ask where a canary can show nothing, and look at what is presented', async () => {
       const session = proberOn(await openStore());
