@@ -56,7 +56,7 @@ export function heldJoin(parts: Parts, asked: Asked, decision: Decision, now: nu
   if (decision.outcome !== 'approve') return undefined;
   const held = unstatedRings(parts, asked).find((name) => isHeld(parts, name));
   if (held === undefined) return undefined;
-  const message = `The CA of the ring ${held} is being replaced, and this request does not say which bundle its machine holds. It is looked at again by itself${held === asked.profile.ring ? '; with bundleGeneration over /pki/v1 it need not wait' : ''}. rotunda rotation explain ${held} says what that waits for.`;
+  const message = `The CA of the ring ${held} is being replaced, and this request does not say which bundle its machine holds. It is looked at again by itself${held === asked.profile.ring ? '; with bundleGeneration over /pki/v1 it need not wait' : ''}. rotunda rotation explain ${held} says what that waits for; where it is an operator, rotunda rotation advance ${held} ends it.`;
   return { ...decision, outcome: 'hold', reason: 'AuthorityIsReplaced', message, retryAt: now + retryMs };
 }
 

@@ -36,6 +36,8 @@ export function createAutomaticStart(context: Context): () => Promise<void> {
 
 /** As a share of the planned age: how long what somebody has turned back is not begun again by itself. */
 const restShare = 1 / 12;
+/** Also where it is late already: whoever turned it back has to have the time to do something about it. */
+const leastRestMs = 86_400_000;
 
 async function startIfDue(context: Context, ring: string, now: number, said: Said): Promise<void> {
   const { config, rotations, consumers } = context;
@@ -72,7 +74,8 @@ async function lastTurnedBack(
 ): Promise<{ readonly id: string; readonly until: number } | undefined> {
   const [last] = await rotations.list({ ring, limit: 1 });
   if (last?.finishedAt === undefined || last.state === 'finished') return undefined;
-  return { id: last.id, until: Math.min(last.finishedAt + rest, Math.max(latest, last.finishedAt)) };
+  const least = last.finishedAt + Math.min(rest, leastRestMs);
+  return { id: last.id, until: Math.max(least, Math.min(last.finishedAt + rest, latest)) };
 }
 
 type Late = {

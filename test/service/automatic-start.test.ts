@@ -47,6 +47,20 @@ describe('a rotation that starts by itself', () => {
     expect(await look()).toEqual([`${ring}-2 staged`, `${ring}-1 aborted`]);
   });
 
+  it('rests for a day also where it is late', async () => {
+    const look = await open();
+    const { notAfter } = rig.context.ca.bundle(ring).anchors[0] ?? { notAfter: 0 };
+    rig.clock.forward(notAfter - 30 * dayMs - rig.clock.now().getTime());
+    await rig.attestAbsent(ring);
+    await rig.replica.report();
+    await look();
+    await rig.context.rotations.rollback(`${ring}-1`, order);
+    rig.clock.forward(dayMs - 10 * minuteMs);
+    expect(await look()).toEqual([`${ring}-1 aborted`]);
+    rig.clock.forward(10 * minuteMs);
+    expect(await look()).toEqual([`${ring}-2 staged`, `${ring}-1 aborted`]);
+  });
+
   it('may be started by hand meanwhile', async () => {
     const look = await open();
     await look();

@@ -9,7 +9,7 @@ import { acknowledge, heartbeat, prove } from './heartbeats.js';
 import { registerIssued, registerJoiner } from './joining.js';
 import { createMemory } from './memory.js';
 import { decodeCursor, encodeCursor } from './pages.js';
-import { blastRadius, checkReason, quarantine, unquarantine } from './quarantine.js';
+import { blastRadius, checkIsLeavable, checkReason, quarantine, unquarantine } from './quarantine.js';
 import { consumerOfRow } from './records.js';
 import { readDraft } from './drafts.js';
 import { register, removeConsumer, unregister } from './registering.js';
@@ -47,7 +47,9 @@ function declared(
     quarantine: async (name, { reason, dryRun, actor }) => {
       if (!dryRun) return store.write((tx) => quarantine(room, tx, { name, reason, actor }));
       checkReason(reason, name);
-      return blastRadius(room, store.db, await mustFind(store.db, name));
+      const found = await mustFind(store.db, name);
+      checkIsLeavable(found);
+      return blastRadius(room, store.db, found);
     },
     unquarantine: (name, actor) => store.write((tx) => unquarantine(room, tx, name, actor)),
     isQuarantined: (name) => memory.isQuarantined(name),

@@ -13,6 +13,18 @@ import type { BlastRadius, Consumer, LiveLeaf } from './types.js';
 
 const mostLeaves = 100;
 
+/**
+ * Throws 'invalid' where it is a replica of this service, which says itself when it is gone: a gate that does not wait for
+ * one that is there lets it verify by a bundle that nobody knows of.
+ */
+export function checkIsLeavable({ row }: Found): void {
+  if (row.class !== 'rotunda') return;
+  const message = `${row.name} is a replica of this service: stop it, and it is waited for no longer`;
+  throw invalid([{ field: 'name', reason: 'FieldValueNotSupported', message }], {
+    ...{ resource, kind: 'Consumer', name: row.name },
+  });
+}
+
 /** What leaving a consumer behind breaks, and with it done. Doing it twice is the same as once. */
 export async function quarantine(
   room: ConsumersRoom,
@@ -22,6 +34,7 @@ export async function quarantine(
   const { name, reason, actor } = of;
   checkReason(reason, name);
   const found = await mustFind(tx.db, name);
+  checkIsLeavable(found);
   const radius = await blastRadius(room, tx.db, found);
   if (found.row.state === 'quarantined') return { ...radius, quarantined: true };
   const now = nowOf(room);

@@ -66,7 +66,11 @@ function hindrances(facts: StartFacts): StartHindrance[] {
       `nobody has said who verifies as ${undeclared.join(', ')}: register consumers, or attest that there are none`,
     );
   if (facts.now < facts.startBy.dueAt) add('time', 'it is not due', facts.startBy.dueAt);
-  if (facts.running !== undefined) add('running', `the rotation ${facts.running} of this ring is not over`);
+  if (facts.running !== undefined)
+    add(
+      'running',
+      `the rotation ${facts.running} of this ring is not over: rotunda rotation explain ${facts.running} says what it waits for`,
+    );
   const { turnedBack } = facts;
   if (turnedBack !== undefined && facts.now < turnedBack.until)
     add(

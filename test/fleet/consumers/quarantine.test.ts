@@ -52,6 +52,17 @@ describeEachStore('quarantine', (open) => {
     );
   });
 
+  test('is for nobody who is a replica of this service', async () => {
+    const { consumers, store } = await startConsumers(await open());
+    const replica = { class: 'rotunda', name: 'this', rings: [], source: 'service', leaseMs: minuteMs } as const;
+    await store.write((tx) => consumers.registerJoiner(tx, { ...replica, joinerIn: [], expiresAt: start + minuteMs }));
+    for (const dryRun of [true, false])
+      await expect(
+        consumers.quarantine('rotunda/this', { reason: 'it is old', actor: operator, dryRun }),
+      ).rejects.toEqual(code('invalid', 'name'));
+    expect((await consumers.get('rotunda/this')).state).toBe('live');
+  });
+
   test('ends when it has shown since that it holds the current bundle, and not before', async () => {
     const { consumers, claim, publish, clock } = await startConsumers(await open());
     const name = 'kubelet/w';
