@@ -13,7 +13,7 @@ export type Maintenance = {
 /** For those who have to know whether everything was done. */
 export type Duties = Maintenance & {
   /** Does now what is due, also what has come due while an earlier run lasted. Throws what the first duty that failed threw. */
-  complete(): Promise<void>;
+  readonly complete: () => Promise<void>;
 };
 
 /** What a duty threw. */

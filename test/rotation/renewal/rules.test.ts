@@ -80,6 +80,17 @@ describe('rules', () => {
     expect(plannedWindow(own, certificate, [rule, urgent, late], limits).rule).toBe(urgent);
   });
 
+  test('end where the certificate has to be renewed', () => {
+    const { from, until } = plannedWindow(own, certificate, [rule], limits);
+    expect(until).toBe(from + limits.slotMs);
+    expect(plannedWindow(own, certificate, [rule], { ...limits, latest: from + 60_000 })).toMatchObject({
+      from,
+      until: from + 60_000,
+    });
+    // Too late already: at once.
+    expect(plannedWindow(own, certificate, [rule], { ...limits, latest: from - hour }).until).toBe(from + 1000);
+  });
+
   test('of capacity put it off too, as far as an outage may be survived', () => {
     const wave = { ...rule, reason: 'capacity' as const, notBefore: 60 * hour };
     expect(plannedWindow(own, certificate, [wave], limits).from).toBeGreaterThan(own.from);

@@ -173,6 +173,7 @@ describe('expressions', () => {
 
   it.each([
     ['0 22 * * 6', 7 * day, 7 * day],
+    ['0 2 * * 0,1', 6 * day, 6 * day],
     ['0 22 1 * *', 31 * day, 31 * day],
     ['0 22 1 1 *', 365 * day, 366 * day],
     ['0 0 29 2 *', 1461 * day, 1461 * day],
