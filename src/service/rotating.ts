@@ -30,6 +30,11 @@ export function startRotating(context: Context, replica: Replica, chores: Rotati
   const lease = createLease({ store, clock, name: leaseName, ttlMs: leaseMs });
   const guard = createClockGuard({ clock, logger });
   const state = { held: false, stopped: false };
+  // Whoever cannot say what it goes by holds up the gates by that, and nothing else.
+  const report = (): Promise<void> =>
+    replica.report().catch((error: unknown) => {
+      if (!state.stopped) logger.error({ err: error }, 'which bundles this replica goes by could not be stored');
+    });
   const lead = async (): Promise<void> => {
     const held = await lease.take();
     state.held = held !== undefined;
@@ -43,14 +48,11 @@ export function startRotating(context: Context, replica: Replica, chores: Rotati
       const steps = await rotations.step(fence);
       await performEffects(context, chores.effects, fence);
       if (steps === 0) return;
-      await replica.report();
+      await report();
     }
   };
   const round = async (): Promise<void> => {
-    // Whoever cannot say what it goes by holds up the gates by that, and nothing else.
-    await replica.report().catch((error: unknown) => {
-      if (!state.stopped) logger.error({ err: error }, 'which bundles this replica goes by could not be stored');
-    });
+    await report();
     await chores.look();
     await lead();
   };
@@ -71,12 +73,7 @@ export function startRotating(context: Context, replica: Replica, chores: Rotati
   const timer = setInterval(() => void run(), intervalMs);
   timer.unref();
   const unfollow = ca.onChange(() => {
-    if (!state.stopped)
-      replica
-        .report()
-        .catch((error: unknown) =>
-          logger.warn({ err: error }, 'which bundles this replica goes by could not be stored'),
-        );
+    if (!state.stopped) void report();
   });
   return {
     run,
