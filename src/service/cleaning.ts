@@ -5,6 +5,7 @@ import type { CleanStep, Fence } from '../csr/types.js';
 import { pruneBans } from '../identity/ban-pruning.js';
 import { pruneTokens } from '../identity/token-pruning.js';
 import { pruneIdempotencyKeys } from './idempotency-pruning.js';
+import { pruneReplicas } from './replica-pruning.js';
 import { createLease, holds } from '../store/lease.js';
 import { createClockGuard } from './clock-guard.js';
 import type { Maintenance } from './maintenance.js';
@@ -76,11 +77,12 @@ export function startCleaning(context: Context): Maintenance {
   };
 }
 
-function prunings({ store, clock, bans, audit }: Context): Chore[] {
+function prunings({ store, clock, bans, audit, consumers }: Context): Chore[] {
   return [
     pruneIdempotencyKeys({ store, clock }),
     pruneTokens({ store, clock, audit }),
     pruneBans({ store, clock, bans, audit }),
+    pruneReplicas({ store, clock, consumers }),
   ];
 }
 

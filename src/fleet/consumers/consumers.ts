@@ -1,6 +1,7 @@
 import { findAttestation, listAttestations } from '../../store/queries/attestations.js';
 import { type ConsumerRingRow, listConsumerRings } from '../../store/queries/consumer-rings.js';
 import { endConsumer, findConsumer, listConsumers } from '../../store/queries/consumers.js';
+import { listEndedReplicas } from '../../store/queries/replicas.js';
 import { attest, attestationOf, noSuchAttestation, revoke } from './attesting.js';
 import { syncConfigured } from './configured.js';
 import { readHolders, registerEnrolled } from './enrolled.js';
@@ -106,7 +107,10 @@ function attested(
 
 function joined(
   room: ConsumersRoom,
-): Pick<Consumers, 'registerIssued' | 'registerJoiner' | 'leave' | 'holders' | 'registerEnrolled' | 'forget'> {
+): Pick<
+  Consumers,
+  'registerIssued' | 'registerJoiner' | 'leave' | 'holders' | 'registerEnrolled' | 'forget' | 'pruneReplicas'
+> {
   return {
     registerIssued: (tx, order, facts) => registerIssued(room, tx, order, facts),
     registerJoiner: (tx, draft) => registerJoiner(room, tx, draft),
@@ -122,6 +126,11 @@ function joined(
       const name = 'node' in holder ? `kubelet/${holder.node}` : `etcd-member/${holder.cluster}/${holder.member}`;
       const row = await findConsumer(tx.db, name);
       if (row !== undefined) await removeConsumer(room, tx, row, actor.username);
+    },
+    pruneReplicas: async (tx, ended) => {
+      const rows = await listEndedReplicas(tx.db, ended);
+      for (const row of rows) await removeConsumer(room, tx, row, 'system:rotunda');
+      return rows.length;
     },
   };
 }

@@ -238,6 +238,8 @@ export type Consumers = {
   registerEnrolled(tx: WriteTx, holders: readonly HolderConsumer[]): Promise<number>;
   /** The kubelet of a node, or the etcd member, that is deleted: its certificates are banned, and nothing waits for it. */
   readonly forget: HolderForgotten;
+  /** Drops replicas of this service whose end was before a time, milliseconds, at most so many. Returns how many those were. */
+  pruneReplicas(tx: WriteTx, ended: { readonly before: number; readonly limit: number }): Promise<number>;
   /** By what this process has heard; issuing's own write decides. */
   isQuarantined(name: string): boolean;
   /** What gates go by. */
