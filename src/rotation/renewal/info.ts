@@ -35,7 +35,8 @@ export function infoOf(row: RenewalRow, { client, policy, rules, bucketMs, retry
     until: row.renew_until ?? Math.max(bounds.until, bounds.from + 1000),
   };
   const subject = { serial, ring, profile, authority: row.ski, notBefore, notAfter, issuedAt: row.issued_at };
-  const latest = Math.max(own.until, notAfter - policy.outageMs);
+  // Not to the last moment before the tolerated outage, but as late as it might have been planned for.
+  const latest = Math.max(own.until, bounds.until);
   const window =
     revokedAt === null
       ? plannedWindow(own, subject, rules, { latest, slotMs: bucketMs })
