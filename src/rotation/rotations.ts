@@ -26,6 +26,8 @@ export type Rotations = {
   facts(rotation: Rotation): Promise<Facts>;
   /** Whether its last step failed. Known to the process that leads alone. */
   failing(id: string): boolean;
+  /** Shows of every running rotation why no step of it is taken now, as where one has failed. */
+  holdUp(problem: string): Promise<void>;
   /** Takes every running rotation as far as it goes now; answers how many steps that were. For one process at a time. */
   step(fence: Fence): Promise<number>;
 };
@@ -46,6 +48,10 @@ export function createRotations(parts: StartParts): Rotations {
     explain: (id: string) => explain(parts, id, failures),
     facts: (rotation: Rotation) => readFacts(parts.facts, parts.store.db, rotation, parts.clock.now().getTime()),
     failing: (id: string) => failureOf(failures, id, parts.clock.now().getTime()) !== undefined,
+    holdUp: async (problem: string) => {
+      const at = parts.clock.now().getTime();
+      for (const { id } of await listRunningRotations(parts.store.db)) failures.set(id, { problem, at });
+    },
     step: (fence: Fence) => advanceAll(parts, fence, failures),
   });
 }

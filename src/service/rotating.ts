@@ -28,7 +28,7 @@ export type RotationChores = {
 export function startRotating(context: Context, replica: Replica, chores: RotationChores): Maintenance {
   const { store, clock, logger, rotations, ca } = context;
   const lease = createLease({ store, clock, name: leaseName, ttlMs: leaseMs });
-  const guard = createClockGuard({ clock, logger });
+  const isTimeTrusted = trustOfTime(context);
   const state = { held: false, stopped: false };
   // Whoever cannot say what it goes by holds up the gates by that, and nothing else.
   const report = (): Promise<void> =>
@@ -40,7 +40,7 @@ export function startRotating(context: Context, replica: Replica, chores: Rotati
     state.held = held !== undefined;
     if (held === undefined) return;
     // A key is erased, a straggler cut off and a certificate taken for expired when it is time.
-    if (!guard.look(held.seenAt).trusted) return;
+    if (!(await isTimeTrusted(held.seenAt))) return;
     const fence: Fence = (tx) => holds(tx, leaseName, held.epoch);
     await chores.before(fence);
     // What was done may let a machine go on, and what it does leaves more to do.
@@ -86,5 +86,18 @@ export function startRotating(context: Context, replica: Replica, chores: Rotati
       if (state.held) await lease.release().catch(() => undefined);
       await replica.leave().catch(() => undefined);
     },
+  };
+}
+
+/** Whether time may be gone by; where not, every running rotation shows that. */
+function trustOfTime({ clock, logger, rotations }: Context): (seenAt: number | undefined) => Promise<boolean> {
+  const guard = createClockGuard({ clock, logger });
+  return async (seenAt) => {
+    const { trusted } = guard.look(seenAt);
+    if (!trusted)
+      await rotations.holdUp(
+        'the clock of the replica that leads has jumped, and is believed an hour later at the earliest',
+      );
+    return trusted;
   };
 }

@@ -53,11 +53,14 @@ describe('the one that leads rotations', () => {
     for (let round = 0; round < 3; round += 1) {
       await rotating.run();
       expect(await state()).toBe(before);
+      const { standstill } = await rig.context.rotations.explain(`${ring}-1`);
+      expect(standstill).toContain('the clock of the replica that leads has jumped');
       elapse(10 * minuteMs);
     }
     elapse(61 * minuteMs);
     await rotating.run();
     expect(await state()).not.toBe(before);
+    expect((await rig.context.rotations.explain(`${ring}-1`)).standstill).toBeUndefined();
   });
 
   it('leads although it cannot say what it goes by', async () => {
