@@ -123,7 +123,10 @@ function register(noun: Command, io: Io): void {
     .addHelpText(
       'after',
       examples(
-        ['An API server that can be probed', 'rotunda consumer register kube-apiserver/cp-1 --endpoint 10.0.0.11:6443'],
+        [
+          'An API server that can be probed',
+          "rotunda consumer register kube-apiserver/cp-1 --endpoint 10.0.0.11:6443 --software 'kube-apiserver 1.36.3'",
+        ],
         ['A program of no built-in class', 'rotunda consumer register mesh/gateway --verifies etcd --lease 10m'],
       ),
     )
