@@ -256,7 +256,8 @@ it('follows a rotation through a restart of the service', async () => {
   const { port } = new URL(first.url);
   const dataDir = first.dataDir;
   const run = (...args: string[]): Promise<Ran> => inProcess([...args, '--kubeconfig', first.kubeconfig]);
-  expect((await run('rotation', 'start', ring)).code).toBe(0);
+  // Led by hand, so that it is not there before the service is away.
+  expect((await run('rotation', 'start', ring, '--policy', 'manual')).code).toBe(0);
   const watching = run('rotation', 'status', '--wait-for', 'trusting', '--interval', '1s');
   await sleep(500);
   // As its own, so that its files stay.
@@ -264,6 +265,7 @@ it('follows a rotation through a restart of the service', async () => {
   await sleep(1500);
   const again = await startRotatingService({ dataDir, config: { listen: `127.0.0.1:${port}` } }, first.clock);
   try {
+    expect((await run('rotation', 'advance')).code).toBe(0);
     await again.pass(2);
     const ran = await watching;
     expect(ran.code).toBe(0);
