@@ -4,15 +4,16 @@ import { createCredentials } from '../rotation/probing/credentials.js';
 import { createProber } from '../rotation/probing/prober.js';
 import { createRounds, type Rounds } from '../rotation/probing/rounds.js';
 import type { EffectHandlers } from '../rotation/effects.js';
+import { wavesByPrivilege } from '../rotation/renewal/privilege.js';
 import { createAutomaticStart } from './automatic-start.js';
 import type { Rotation } from '../rotation/types.js';
 import { copyKey, copyPhases } from '../rotation/planning/restarts.js';
 import { readCopies } from './copies.js';
-import type { Maintenance } from './maintenance.js';
+import type { Duties } from './maintenance.js';
 import type { RotationChores } from './rotating.js';
 
 /** What the leader does for rotations, beside moving them, with what this service has at hand. */
-export async function rotationChores(context: Context, maintenance: Maintenance): Promise<RotationChores> {
+export async function rotationChores(context: Context, maintenance: Duties): Promise<RotationChores> {
   const { consumers, config, rotations } = context;
   await consumers.syncConfigured(config.consumers);
   const rounds = roundsOf(context);
@@ -66,11 +67,12 @@ function roundsOf(context: Context): Rounds {
   return createRounds({ prober, clock, logger });
 }
 
-function effectHandlers(context: Context, maintenance: Maintenance, rounds: Rounds): EffectHandlers {
+function effectHandlers(context: Context, maintenance: Duties, rounds: Rounds): EffectHandlers {
   const { rotations, renewals, logger, ca } = context;
   return {
-    'own-certificates': () => maintenance.run(),
-    'published-objects': () => maintenance.run(),
+    // What failed of it is left to do, and shows as that.
+    'own-certificates': () => maintenance.complete(),
+    'published-objects': () => maintenance.complete(),
     renewals: async ({ rotation: id, ring }) => {
       const { kind, oldKey, newKey, options, stateSince } = await rotations.get(id);
       // Whoever holds a leaf of the authority that does not sign any more is asked for it, each at its own moment.
@@ -79,13 +81,9 @@ function effectHandlers(context: Context, maintenance: Maintenance, rounds: Roun
         await renewals.ask({ ring, authority, reason: 'rotation' }, 'system:rotunda');
         return;
       }
-      // Half of the time that is left: whoever fails tries again. A wave for each profile, as long as it has holders, so
-      // that the few and powerful are not in one line with all machines.
-      const until = stateSince + ((options.deadline ?? stateSince) - stateSince) / 2;
-      const wave = { ring, authority, until, reason: 'compromise' } as const;
-      const profiles = context.config.profiles.filter((profile) => profile.ring === ring);
-      for (const { signerName } of profiles) await renewals.ask({ ...wave, profile: signerName }, 'system:rotunda');
-      await renewals.ask(wave, 'system:rotunda');
+      const emergency = { ring, authority, since: stateSince, deadline: options.deadline ?? stateSince };
+      for (const wave of wavesByPrivilege(context.config.profiles, emergency))
+        await renewals.ask(wave, 'system:rotunda');
     },
     probes: async () => {
       rounds.kick(await rotations.running(), { now: true });

@@ -76,9 +76,7 @@ async function listen(context: Context, options: StartOptions): Promise<Service>
   }
   const maintenance = startMaintenance(duties(context, { serving, server, admin, url, candidates }), context.logger);
   const cleaning = startCleaning(context);
-  // What failed of it is left to do, and shows as that.
-  const thorough = { ...maintenance, run: maintenance.complete };
-  const rotating = startRotating(context, createReplica(context), await rotationChores(context, thorough));
+  const rotating = startRotating(context, createReplica(context), await rotationChores(context, maintenance));
   const unfollow = ca.onChange(() => {
     // Clients are asked for certificates of other anchors from the next connection on, whatever certificate is presented.
     server.present(serving.current());

@@ -29,15 +29,10 @@ export function removalChecks(facts: Facts, at: number, generation: number): Che
 function streamCheck(found: VerifierClassFact, { verifiers, ring }: Facts, at: number): Check {
   if ((found.streamsEndedAt ?? 0) >= at) return passed();
   const members = verifiers.filter((verifier) => verifier.class === found.class);
-  const open = members.filter((verifier) => !(streamsBegan(verifier) >= at));
+  const open = members.filter((verifier) => (verifier.streamsSince ?? Number.NEGATIVE_INFINITY) < at);
   if (members.length > 0 && open.length === 0) return passed(members.length);
   if (members.length === 0) return passed(0);
   return blockedBy(...open.map((verifier) => streamBlocker(verifier, found, ring.name)));
-}
-
-/** When the oldest connection that may still be open began: a process that was started since has none before. */
-function streamsBegan({ streamsSince, evidence, acknowledgedAt }: VerifierFact): number {
-  return streamsSince ?? (evidence === 'restart' ? (acknowledgedAt ?? 0) : Number.NaN);
 }
 
 function streamBlocker({ name, streamsSince }: VerifierFact, found: VerifierClassFact, ring: string): Blocker {

@@ -58,7 +58,7 @@ const meanings: Readonly<Record<RotationState, string>> = {
   retrusting: 'everybody learns to trust the old one again',
   declared: 'nothing is signed',
   spreading: 'everybody learns to trust the new one as well',
-  reissuing: 'leaves are replaced, each profile in a wave of its own',
+  reissuing: 'leaves are replaced, the most powerful first',
   cut: 'whoever has not followed is cut off',
   recovering: 'who was cut off enrols again',
   'rolled-back': 'everything is as it was before',

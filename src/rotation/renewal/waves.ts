@@ -17,6 +17,8 @@ export type WaveDraft = {
   readonly notBefore?: number;
   /** So that the wave takes half of what can be issued, when left out. */
   readonly widthMs?: number;
+  /** It begins so much later than it would. */
+  readonly afterMs?: number;
   /** However much that is at once, it is over by then. */
   readonly until?: number;
 };
@@ -52,7 +54,8 @@ export async function askFor(
   const natural = count === 0 ? undefined : waveWidth({ reason, count, lifeMs, until }, perSecond);
   const wide = draft.widthMs ?? natural;
   if (wide === undefined) return undefined;
-  const notBefore = draft.notBefore ?? (reason === 'compromise' ? now : now + retryAfterMs);
+  const soonest = reason === 'compromise' ? now : now + retryAfterMs;
+  const notBefore = draft.notBefore ?? soonest + (draft.afterMs ?? 0);
   const width = Math.min(wide, Math.max(leastWidthMs, (draft.until ?? Infinity) - notBefore));
   const wanted = {
     ...{ ring, reason, notBefore, width },
