@@ -25,11 +25,10 @@ const retired: readonly RotationState[] = ['distrusting', 'cooling'];
  * the key is not one of the ring's, or has to be named.
  */
 export function takeoverOf(running: Rotation | undefined, ring: RingNow, compromised?: string): Turned | Fresh {
+  if (running?.kind === 'emergency' || running?.kind === 'keys') throw impossible(running);
   const key = keyMeant(running, ring, compromised);
-  if (running === undefined) return { kind: 'fresh', end: 'aborted' };
-  // One key, and another certificate of it: there is nobody to take over.
-  if (running.kind === 'reissue') return { kind: 'fresh', end: 'aborted' };
-  if (running.kind !== 'planned') throw impossible(running);
+  // With one key, and another certificate of it, there is nobody to take over.
+  if (running?.kind !== 'planned') return { kind: 'fresh', end: 'aborted' };
   if (key === running.newKey && unused.includes(running.state)) throw notYetUsed(running);
   const other = key === running.oldKey ? running.newKey : running.oldKey;
   if (ring.active === key) {

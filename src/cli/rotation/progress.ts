@@ -112,6 +112,9 @@ function countLines({ rotation, verifiers, leaves }: ExplanationView): string[] 
   return rotation.kind === 'keys' ? [`verifiers: ${known}`] : [`verifiers: ${known}; certificates in use: ${used}`];
 }
 
+/** Whoever had not followed is cut off already. */
+const afterCut: readonly string[] = ['cut', 'recovering'];
+
 function endLines({ rotation, standstill, opensAt, estimate, checkedAt }: ExplanationView): string[] {
   if (rotation.finishedAt !== undefined) return [];
   const now = Date.parse(checkedAt);
@@ -120,7 +123,7 @@ function endLines({ rotation, standstill, opensAt, estimate, checkedAt }: Explan
   return [
     ...(standstill === undefined ? [] : [printable(`stands still: ${standstill}`)]),
     ...(opensAt === undefined ? [] : [`goes on by itself in ${to(opensAt)}`]),
-    ...(deadline === undefined || Date.parse(deadline) <= now
+    ...(deadline === undefined || Date.parse(deadline) <= now || afterCut.includes(rotation.state)
       ? []
       : [`cuts off whoever has not followed in ${to(deadline)}`]),
     ...(estimate === undefined

@@ -64,21 +64,22 @@ const deeds: Readonly<Record<Verb, Deed>> = {
     return unlessRefused(world, world.service.context().consumers.quarantine(peer.name, how));
   },
   rollback: (world) => operate(world, 'rollback'),
-  declare: async (world, _peer, way) => {
-    const { oldKey, newKey, finishedAt } = await rotationOf(world);
-    // Now and then it is the new one.
-    const key = way > 11 ? newKey : oldKey;
-    const compromised = finishedAt === undefined ? key : undefined;
-    const started = await unlessRefused(world, startRotation(world, 'emergency', compromised));
-    if (started !== undefined) world.rotation = started.id;
-  },
+  declare: (world, _peer, way) => declare(world, way > 11),
   lie: async (world, peer) => send(world, peer, await messageOf(world, peer, 'lies')),
   start: async (world, _peer, way) => {
-    const kind = way === 0 ? 'emergency' : way === 1 ? 'reissue' : 'planned';
-    const started = await unlessRefused(world, startRotation(world, kind));
+    if (way === 0) return declare(world, false);
+    const started = await unlessRefused(world, startRotation(world, way === 1 ? 'reissue' : 'planned'));
     if (started !== undefined) world.rotation = started.id;
   },
 };
+
+/** Of the ring's two keys now and then the new one is the stolen one. */
+async function declare(world: World, isNew: boolean): Promise<void> {
+  const { oldKey, newKey, finishedAt } = await rotationOf(world);
+  const compromised = finishedAt === undefined ? (isNew ? newKey : oldKey) : undefined;
+  const started = await unlessRefused(world, startRotation(world, 'emergency', compromised));
+  if (started !== undefined) world.rotation = started.id;
+}
 
 export async function act(world: World, { verb, peer: index, way }: Word): Promise<void> {
   const peer = world.peers[index % world.peers.length];

@@ -8,8 +8,11 @@ import { etcd, kubelets } from './flavours.js';
 import { play } from './run.js';
 import { readSchedule, saySchedule } from './words.js';
 
-/** Few here, many in `test/slow`. */
+/** How many schedules. Few, where everything else is tested beside. */
 const runs = Number(process.env['ROTUNDA_SCHEDULES'] ?? 8);
+/** A failure is told as it was found: looking for a shorter one takes longer than a test may. */
+const endOnFailure = process.env['ROTUNDA_SHRINK'] === undefined;
+const timeout = Math.max(120_000, runs * 15_000);
 
 describeEachPlace('machines and a service, whatever happens', (places) => {
   describe.each([kubelets, etcd])('$name', (flavour) => {
@@ -18,13 +21,13 @@ describeEachPlace('machines and a service, whatever happens', (places) => {
       beginning = await prepareBeginning(places, flavour);
     });
 
-    it('keep every invariant, and the rotation ends', { timeout: 120_000 }, async () => {
+    it('keep every invariant, and the rotation ends', { timeout: endOnFailure ? timeout : 3_600_000 }, async () => {
       const property = fc.asyncProperty(plans, schedules(20), async (plan, schedule) => {
         await play({ places, beginning, flavour }, plan, schedule).catch((error: unknown) => {
           throw new Error(`${JSON.stringify(plan)}\n${saySchedule(schedule)}`, { cause: error });
         });
       });
-      await fc.assert(property, { numRuns: runs, endOnFailure: process.env['CI'] !== undefined });
+      await fc.assert(property, { numRuns: runs, endOnFailure });
     });
   });
 });
