@@ -42,9 +42,10 @@ async function go(id: string, until?: Rotation['state']): Promise<Rotation> {
     {
       step: () => rig.step(),
       get: () => rig.get(id),
-      each: (now) => {
+      each: async (now) => {
         state = now;
-        return Promise.resolve();
+        // Every edge has just been tried; nothing here probes the members.
+        if (now === 'canary') await rig.context.rotations.advance(id, order);
       },
       looked: () => {
         verifyAll(
